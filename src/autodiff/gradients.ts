@@ -95,7 +95,7 @@ class GradientSums implements Gradients {
  *
  * @param dLoss the gradient to start from, of `loss`'s shape
  * @param regions the memory of each parameter's gradient, which is overwritten
- * @param averagedOver the tokens whose mean loss is differentiated, if they are more than `loss` has
+ * @param averagedOver number of tokens in the mean that is differentiated, if more than `loss` has
  */
 export function differentiate(
   record: Recorder,

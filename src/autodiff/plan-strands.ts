@@ -69,7 +69,7 @@ const usesIn = (node: GraphNode): Use[] => [
 ];
 
 const collision = (node: GraphNode, { name }: Value): Error =>
-  new Error(`${node.kernel} (${node.label}) uses '${name}', which another strand beside it writes`);
+  new Error(`${node.kernel} (${node.label}) uses '${name}', which an adjacent strand writes`);
 
 /** Fixed memory may be behind several values. */
 function checkMemory(uses: readonly Use[]): void {

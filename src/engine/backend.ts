@@ -14,7 +14,7 @@ import { createWasmBackend, forcedVariant, NoWasmError, type WasmOptions } from 
 
 export interface ChosenBackend {
   readonly backend: Device;
-  /** What might be faster and is not used, with the reasons. */
+  /** Possibly faster alternatives that are not used, and why. */
   readonly rejected: readonly Rejection[];
 }
 
@@ -24,17 +24,17 @@ export interface ChosenBackend {
  */
 export interface LazyBackend {
   readonly threads: number;
-  /** Of a GPU that is opened from now on; absent: float32. The CPU computes in float32. */
+  /** Precision of a GPU that is opened from now on; absent: float32. The CPU computes in float32. */
   matmulPrecision?: MatmulPrecision;
   /** See BackendOptions. */
   isPrecisionOptional?: boolean;
   open(): Promise<ChosenBackend>;
-  /** Opens the faster device if that is still to be found; see `openFaster`. */
+  /** Opens the faster device if it has not been determined yet; see `openFaster`. */
   openFaster(work: DecidingWork): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Work for which the faster of CPU and GPU is to be found. */
+/** The work by which the faster of CPU and GPU is determined. */
 export interface DecidingWork {
   /** For messages: 'a step'. */
   readonly name: string;
@@ -73,7 +73,7 @@ export function lazyBackend(options: BackendOptions & { readonly threads: number
   };
 }
 
-/** Starts the GPU if it is the chosen device, or else the fastest backend of the CPU that works here: SIMD kernels, or the reference. */
+/** Starts the GPU if it is the chosen device, or else the fastest CPU backend that works here: SIMD kernels, or the reference. */
 export async function chooseBackend({
   matmulPrecision,
   isPrecisionOptional = false,
@@ -115,8 +115,8 @@ export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<T
     device = await WebGpuDevice.open(adapter, precision);
   } catch (error) {
     if (precision === 'float32' || matrixUnitOf(adapter) === undefined) throw error;
-    // The draft may fail where float16 does not. An adapter opens one device only, and if this one fails too, the first error
-    // has the cause. Nothing is measured, so that the tiles remembered with matrices stay for the next time.
+    // Subgroup matrices, a draft extension, may fail where float16 does not. An adapter opens only one device; if this one
+    // fails too, the first error has the cause. Nothing is measured, so that the tiles cached with matrices stay valid.
     const withoutMatrices = async () => WebGpuDevice.open(await find(), precision, { hasMatrices: false });
     return withoutMatrices().catch(() => {
       throw error;
@@ -126,7 +126,7 @@ export async function openGpu(precision: MatmulPrecision = 'float32'): Promise<T
     await chooseTiles(device, adapter.info);
     return device;
   } catch {
-    // It may still do its work in the standard tiles; if not, it says why.
+    // The device may still work with the standard tiles; if not, opening it reports why.
     await device.close();
     return WebGpuDevice.open(await find(), precision);
   }
@@ -140,7 +140,7 @@ function gpuRejection(): Rejection[] {
 
 /**
  * Starts CPU and GPU, and chooses the one on which the work takes less time for all programs from now on. A device whose memory
- * it exceeds takes forever; a GPU that fails in any way is rejected.
+ * it exceeds counts as infinitely slow; a GPU that fails in any way is rejected.
  */
 export async function openFaster(options: BackendOptions, work: DecidingWork): Promise<ChosenBackend> {
   await useDevice('cpu');
@@ -181,7 +181,10 @@ async function openGpuIfFaster(
   return { what: 'webgpu', reason };
 }
 
-/** In float32 if the GPU lacks the precision, with the reason. Any other failure may pass, and would leave the run with other bits. */
+/**
+ * Falls back to float32 if the GPU lacks the precision, and gives the reason. Other failures are thrown: they may be transient,
+ * and float32 would give other bits.
+ */
 async function openInAnyPrecision(
   precision: MatmulPrecision | undefined,
 ): Promise<{ readonly gpu: Device; readonly lacking: Rejection[] }> {
@@ -221,7 +224,7 @@ interface Comparison {
 
 /** 'a step takes 85.0 ms, and 12.0 ms on the GPU' */
 function compared({ name }: DecidingWork, { here, there, other, isPrediction }: Comparison): string {
-  if (here === Infinity) return `${name} needs more memory than it has`;
+  if (here === Infinity) return `${name} needs more memory than the device has`;
   const takes = isPrediction === true ? 'would take about' : 'takes';
   return `${name} ${takes} ${formatStep(here)}, and ${formatStep(there)} on the ${other}`;
 }

@@ -10,7 +10,10 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** The cost of one run of an instruction, from its shapes. Attention counts the causal half of the scores, whether or not there are documents. */
+/**
+ * The cost of one run of an instruction, from its shapes. Attention counts the causal half of the scores, whether or not there
+ * are documents.
+ */
 export function costOf(instruction: Instruction): Cost {
   return { flops: flopsOf(instruction), bytes: bytesOf(instruction) };
 }

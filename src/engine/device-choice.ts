@@ -6,10 +6,10 @@ import { bufferLimit } from './webgpu/limits.ts';
 export const deviceChoices = ['auto', 'cpu', 'webgpu'] as const;
 export type DeviceChoice = (typeof deviceChoices)[number];
 
-/** The largest memory of the GPU in bytes, while it is the chosen device. */
+/** Memory limit of the GPU in bytes, while it is the chosen device. */
 let gpuLimit: number | undefined;
 let isUndecided = false;
-/** What the user said, which a decision for `auto` leaves as it is. */
+/** The user's choice, which a decision for `auto` does not change. */
 let asked: DeviceChoice | 'resumed' = 'cpu';
 let notGpu: string | undefined;
 

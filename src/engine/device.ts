@@ -5,9 +5,9 @@ import type { Instruction } from './instruction.ts';
  * or two 16-bit floats, which are only read.
  *
  * There are no views of the memory outside of the device; numbers are copied in and out. Commands take effect in the order
- * in which they are issued, but possibly later, as in the queue of a GPU: `write`, `fill`, `copy` and `submit` return at once, `read` and
- * `finish` resolve when all commands before them are done. A command that fails throws, or else the next `read` or `finish`
- * rejects.
+ * in which they are issued, but possibly later, as in the queue of a GPU: `write`, `fill`, `copy` and `submit` return at once,
+ * `read` and `finish` resolve when all commands before them are done. A command that fails throws, or else the next `read` or
+ * `finish` rejects.
  */
 export interface Device {
   /** Display name: 'reference float64', 'wasm relaxed, 2 threads'. */

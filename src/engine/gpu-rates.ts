@@ -1,18 +1,18 @@
-/** Rates of a GPU, with work that grows until it takes long enough to be timed: GPUs differ by factors of thousands. */
+/** Measures the rates of a GPU with work that grows until it takes long enough to time: GPUs differ by factors of thousands. */
 import { costOf } from './cost.ts';
 import type { Device } from './device.ts';
 import { EngineMemoryError } from './engine-memory-error.ts';
 import type { Instruction } from './instruction.ts';
 import { timedProduct } from './timed-product.ts';
 
-/** What bounds the time of programs. */
+/** The rates that bound the time of programs. */
 export interface GpuRates {
   readonly name: string;
   /** In FLOP/s. */
   readonly gemmFlops: number;
   /** In bytes/s. */
   readonly readBandwidth: number;
-  /** What each kernel takes at least, in seconds. */
+  /** Minimum time of a kernel, in seconds. */
   readonly launchSeconds: number;
 }
 
@@ -30,7 +30,9 @@ export async function measureRates(device: Device): Promise<GpuRates> {
   return { name: device.name, gemmFlops, readBandwidth, launchSeconds: launch };
 }
 
-/** Seconds of a program: each kernel is bound by its products, by the memory that it touches or by its start (a roofline). */
+/**
+ * Seconds of a program: each kernel is bound by its floating-point operations, its memory traffic or its launch (a roofline).
+ */
 export const predictedSeconds = (
   { gemmFlops, readBandwidth, launchSeconds: launch }: GpuRates,
   program: readonly Instruction[],
@@ -39,10 +41,10 @@ export const predictedSeconds = (
     .map(costOf)
     .reduce((sum, { flops, bytes }) => sum + Math.max(launch, flops / gemmFlops, bytes / readBandwidth), 0);
 
-/** Seconds beside which it does not count how long a command takes to reach the GPU. */
+/** Seconds next to which the submission latency of the GPU is negligible. */
 const LONG_ENOUGH = 0.02;
 
-/** The shortest time of one run in seconds, submitted as often as it takes to be timed. */
+/** The shortest time of one run in seconds, from enough submissions to be timed. */
 async function shortestRun(
   device: Device,
   work: Instruction | readonly Instruction[],
@@ -97,14 +99,14 @@ export async function growingGemm(device: Device, seconds: number): Promise<numb
   return Math.max(...rates);
 }
 
-/** Rows of a product in training: the tokens of a step, of which a small model has two or three thousand. */
+/** Rows of a GEMM in training: the tokens of a step, of which a small model has two or three thousand. */
 const TOKENS = 2048;
-/** Seconds for one width, and for the start of a kernel. */
+/** Seconds for one width, and for a kernel launch. */
 const SHORT = 0.02;
 
 /**
  * GEMM rate in FLOP/s of the products in models of these widths, [TOKENS,C] times [C,4C]. Where one takes long enough, wider ones
- * are taken to have its rate. Overwrites the device's memory.
+ * are assumed to have its rate. Overwrites the device's memory.
  *
  * @param widths ascending
  */
@@ -126,7 +128,7 @@ export async function gemmAtWidths(
   return rates;
 }
 
-/** Seconds from one small kernel to the next in a program: what a kernel takes at least. Overwrites the device's memory. */
+/** Seconds from one small kernel to the next in a program: the minimum time of a kernel. Overwrites the device's memory. */
 export async function launchSeconds(device: Device): Promise<number> {
   const count = 256;
   const n = 64;

@@ -10,7 +10,7 @@ export interface Buffer {
   /** Set on a strided view: the number of elements within `length` that belong to it. */
   readonly viewed?: number;
   readonly accumulate?: boolean;
-  /** Set on a gradient of a mean loss: the tokens of the mean. Its numbers are about as many times smaller than those of one token. */
+  /** Set on the gradient of a mean loss: the tokens of the mean, by which its numbers are smaller than those of one token. */
   readonly averagedOver?: number;
   /** Set on the gradient of logits by cross-entropy: that of one token is within ±1, and most of its numbers are tiny. */
   readonly isOfLogits?: true;

@@ -2,7 +2,7 @@ import { costOf } from './cost.ts';
 import type { Timing } from './device.ts';
 import type { Instruction } from './instruction.ts';
 
-/** The cost of all instructions of one kind. Matrix products are a kind for each shape. */
+/** The cost of all instructions of one kind. GEMMs are one kind per shape. */
 export interface KernelProfile {
   /** 'layerNorm', 'gemm 768×512×128 A·Bᵀ' */
   readonly name: string;

@@ -349,7 +349,8 @@ export const signatures = define({
    */
   lion: { x: 'update', dX: 'read', m: 'update', hyper: 'read', norm: 'read', n: 'size', decayed: 'size' },
   /**
-   * Muon's Nesterov momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the update direction u = (1 − μ)·g + μ·m. g is the gradient, clipped as for AdamW.
+   * Muon's Nesterov momentum (Jordan 2024) over n elements: m = μ·m + (1 − μ)·g, and the update direction u = (1 − μ)·g + μ·m. g is
+   * the gradient, clipped as for AdamW.
    */
   muonMomentum: { dX: 'read', m: 'update', u: 'write', hyper: 'read', norm: 'read', n: 'size' },
   /** y = x/max(norm[0], 1e-7), n elements. */
@@ -380,7 +381,8 @@ export type KernelName = keyof Signatures;
 /**
  * Kernels that may write their result over this operand: element i of the result depends on no other element of it
  * (crossEntropyBackward: of its row's saved lse; rotary: of its pair, which is read before either is written; normalizeRows and
- * normalizeColumns: of its row or column, whose length is known before any element is written). The planner then lets the two share a buffer if the operand is not read again.
+ * normalizeColumns: of its row or column, whose length is known before any element is written). The planner then lets the two
+ * share a buffer if the operand is not read again.
  */
 export const inPlace: { readonly [K in KernelName]?: { readonly result: string; readonly operand: string } } =
   {
@@ -452,7 +454,7 @@ export const HYPER_SLOTS = 16;
 export const NORM_BLOCK = 4096;
 
 /**
- * Products of up to this many rows with a transposed matrix are computed row by row, so that the bits of a row do not depend
+ * GEMMs with up to this many rows and a transposed b are computed row by row (GEMV), so that the bits of a row do not depend
  * on other rows. Batched decoding relies on this.
  */
 export const GEMV_ROWS = 16;

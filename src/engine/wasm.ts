@@ -21,7 +21,7 @@ export interface WasmOptions extends WasmDeviceOptions {
   readonly threads?: number;
   /** Only this one, instead of the fastest that works. */
   readonly variant?: Variant;
-  /** The library that computes products; default: the process's choice, see `chooseBlas`. */
+  /** The library that runs GEMM; default: the process's choice, see `chooseBlas`. */
   readonly blas?: BlasChoice;
 }
 
@@ -49,7 +49,7 @@ export function forceVariant(variant: Variant | undefined): void {
 
 export const forcedVariant = (): Variant | undefined => forced;
 
-/** On a Mac the library that reaches its matrix units is always there. */
+/** On macOS, Accelerate, which reaches the matrix units, is always installed. */
 const usualBlas = (): BlasChoice => (process.platform === 'darwin' ? 'auto' : 'off');
 let chosenBlas: BlasChoice = usualBlas();
 
@@ -60,7 +60,7 @@ export function chooseBlas(choice: BlasChoice | undefined): void {
 
 /**
  * Starts the fastest variant that works here: one that this JavaScript engine and this CPU support, and that agrees with the
- * reference on every kernel. A BLAS library computes its products if it is chosen, and works.
+ * reference on every kernel. A BLAS library runs its GEMMs if it is chosen, and works.
  *
  * @throws NoWasmError if there is none
  * @throws UserError if a BLAS library was named that cannot be used
@@ -96,7 +96,7 @@ function findBlas(choice: BlasChoice, rejected: Rejection[]): BlasLibrary | unde
 
 const unusableBlas = (path: string, reason: string): UserError =>
   new UserError('engine-unavailable', `the BLAS library ${path} cannot be used: ${reason}`, {
-    hint: `${optionName('blas')} or GPT_BLAS names it; without one, products are computed in WebAssembly`,
+    hint: `${optionName('blas')} or GPT_BLAS names it; without one, GEMM runs in WebAssembly`,
   });
 
 /** @param rejected receives the variants that do not work, and the library if it does not */

@@ -8,8 +8,8 @@ import { refusedToOpen } from './webgpu/failures.ts';
 import type { Gpu, GpuAdapter } from './webgpu/gpu.ts';
 
 /**
- * The package with and without experimental features, which a program that uses it must hold: collected, `create()`'s result
- * crashes the process.
+ * The package's GPU objects, with and without experimental features. They are kept because the process crashes if the result
+ * of `create()` is garbage-collected.
  */
 const created = new Map<boolean, Gpu>();
 
@@ -45,7 +45,7 @@ const isMissing = (error: unknown): boolean => (error as { code?: unknown }).cod
 /**
  * The fastest GPU.
  *
- * @param wanted subgroup matrices are offered only on request, by the npm package alone
+ * @param allowsExperimental whether to ask for draft features: subgroup matrices, which only the npm package offers
  * @throws UserError if WebGPU is not installed, fails, or has no adapter
  */
 export async function findAdapter({ allowsExperimental = false } = {}): Promise<GpuAdapter> {
@@ -54,7 +54,7 @@ export async function findAdapter({ allowsExperimental = false } = {}): Promise<
     gpu = await gpuOfRuntime(allowsExperimental);
   } catch (error) {
     throw new UserError('engine-unavailable', whyUnavailable(error), {
-      hint: 'npm install webgpu, with -g if gpt was installed with it',
+      hint: 'npm install webgpu, with -g if gpt was installed with -g',
       cause: error,
     });
   }

@@ -126,7 +126,7 @@ describe('the planner', () => {
     const { t } = graph;
     const values = [t.gelu(graph.input('x', [4]))];
     for (let i = 0; i < 2; i++) t.strand(() => values.push(t.gelu(values[i])));
-    expect(() => graph.plan()).toThrow(/gelu .* which another strand beside it writes/);
+    expect(() => graph.plan()).toThrow(/gelu .* which an adjacent strand writes/);
     expect(() => t.strand(() => t.strand(() => {}))).toThrow('a strand within a strand');
   });
 
@@ -143,7 +143,7 @@ describe('the planner', () => {
       const reading = () => t.gelu(half);
       t.strand(second === 'write' ? reading : writing);
       t.strand(second === 'write' ? writing : reading);
-      expect(() => graph.plan()).toThrow(/which another strand beside it writes/);
+      expect(() => graph.plan()).toThrow(/which an adjacent strand writes/);
     },
   );
 

@@ -5,7 +5,7 @@ import { defineOp } from '../recorder.ts';
  * c = op(a)·op(b) for matrices, where op transposes or not.
  *
  * Derivative: with A = op(a) and B = op(b), dA = dC·Bᵀ and dB = Aᵀ·dC; of a transposed operand, the transpose of that.
- * Each derivative is again a single matrix product.
+ * Each derivative is again a single GEMM.
  * Shapes: op(a) [M,K], op(b) [K,N] → [M,N]. Saved: a, b. Threads split the rows and columns of the result, never K.
  */
 export const matmul = defineOp({

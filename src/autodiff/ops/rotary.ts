@@ -39,7 +39,7 @@ export function rotaryTable(t: Recorder, positions: Value, { frequencies, scale 
  * and i + D/2 are the coordinates of a point in the plane, which is rotated.
  *   y[i] = x[i]·cos − x[i + D/2]·sin,  y[i + D/2] = x[i + D/2]·cos + x[i]·sin
  *
- * Derivative: rotation back by the same angle, dX = Rᵀ·dY; a scale of the table is one of both. Saved: nothing.
+ * Derivative: rotation back by the same angle, dX = Rᵀ·dY; a scale of the table applies to both. Saved: nothing.
  * Shapes: x [B,T,H·D], table [B,T,D] → [B,T,H·D]. Threads split the rows.
  */
 export const rotary = defineOp({

@@ -1,5 +1,5 @@
 /**
- * Which BLAS library computes the products. Separate from blas.ts, because the package's own types cannot refer to
+ * Which BLAS library runs GEMM. Separate from blas.ts, because the package's own types cannot refer to
  * WebAssembly's.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Products by a BLAS library of the system, called through node:ffi. On a Mac that is Accelerate, the only way to the matrix
+ * GEMM by a BLAS library of the system, called through node:ffi. On a Mac that is Accelerate, the only way to the matrix
  * units of Apple's processors; elsewhere it may be OpenBLAS, MKL or BLIS, if the user asks for it. The library runs on the
  * engine's threads: each calls it for parts of a product (src/kernels/gemm/blas.ts), so it must not start threads of its own.
  */
@@ -107,8 +107,8 @@ function productOf(library: DynamicLibrary) {
   const isWide = WIDE_PRODUCTS.some((each) => has(library, each));
   throw new Error(
     isWide
-      ? `${library.path} counts in 64-bit integers; it needs a BLAS library with 32-bit ones (LP64)`
-      : `${library.path} has no cblas_sgemm, so it is no BLAS library with the C interface`,
+      ? `${library.path} has 64-bit integers (ILP64); a BLAS library with 32-bit integers (LP64) is needed`
+      : `${library.path} has no cblas_sgemm, so it is not a BLAS library with the C interface (CBLAS)`,
   );
 }
 

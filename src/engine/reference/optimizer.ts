@@ -1,6 +1,6 @@
 /**
  * The gradient norm and the optimizer updates, element by element. Formulas and sources: train/optimizer.ts, train/muon.ts.
- * `hyper` holds the learning rate and its like in the slots of HYPER; the first `decayed` elements are those of matrices.
+ * `hyper` holds the hyperparameters in the slots of HYPER; the first `decayed` elements are those of matrices.
  */
 import type { Floats } from '../device.ts';
 import { HYPER, NORM_BLOCK } from '../signatures.ts';
@@ -9,7 +9,7 @@ import type { ReferenceArguments } from './view.ts';
 
 export function globalNorm({ x, norm, n }: ReferenceArguments<'globalNorm'>): void {
   let sum = 0;
-  // In the kernel's order, so that ranks, which add the sums of their own blocks, get this engine's bits too.
+  // In the kernel's order, so that ranks, which add the sums of their own blocks, are bit-identical to this engine.
   for (let at = 0; at < n; at += NORM_BLOCK)
     sum += sumOfSquares(x.subarray(at, Math.min(n, at + NORM_BLOCK)));
   norm[0] = Math.sqrt(sum);

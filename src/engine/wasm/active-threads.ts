@@ -2,9 +2,9 @@
  * Chooses the number of active threads for the next program.
  *
  * All threads are active as long as each has a core. If other programs occupy cores, a thread without one makes the others
- * wait at every barrier, and two threads can be many times slower than one. The occupied cores cannot be counted reliably from inside
- * a container or virtual machine, so the number is found by trial: the same programs run with another number of threads for a
- * few milliseconds, and the faster number is kept. Results do not depend on the number.
+ * wait at every barrier, and two threads can be many times slower than one. The occupied cores cannot be counted reliably from
+ * inside a container or virtual machine, so the number is found by trial: the same programs run with another number of threads
+ * for a few milliseconds, and the faster number is kept. Results do not depend on the number.
  *
  * Trials are made only where they may pay off: with fewer threads if the main thread sleeps at barriers for a considerable
  * part of the time, with more while not all are active. A lost trial is not repeated until its cost is below 2 % of the

@@ -40,7 +40,7 @@ export const CONTROL = {
   USE_NATIVE: 1536,
   /** Each thread's argument block for machine code, two cache lines apart. */
   NATIVE_BLOCKS: 3 * 2 ** 16,
-  /** 1 while a BLAS library computes products, in all threads (engine/native/blas.ts); set by the host. */
+  /** 1 while a BLAS library runs GEMM, in all threads (engine/native/blas.ts); set by the host. */
   USE_BLAS: 1600,
   /** Each thread's argument block for a BLAS library, two cache lines apart. */
   BLAS_BLOCKS: 3.5 * 2 ** 16,
@@ -61,7 +61,10 @@ export const TIME_RECORD = 24;
 export const SCRATCH_BASE = 2 ** 20;
 /** Scratch memory shared by the threads: jointly packed operands, in two halves. */
 export const SHARED_SCRATCH = 6.5 * 2 ** 20;
-/** Scratch memory of each thread: its own packed blocks; in attention, a head and its strips; in a strand, also what is shared otherwise. */
+/**
+ * Scratch memory of each thread: its own packed blocks; in attention, a head and its strips; in a strand, also the operands that
+ * are shared otherwise.
+ */
 export const THREAD_SCRATCH = 16 * 2 ** 20;
 /** Memory for programs, about 70 bytes per instruction. The system commits only the pages used. */
 const PROGRAM_BYTES = 32 * 2 ** 20;

@@ -39,7 +39,7 @@ interface Wanted {
   readonly rejected: readonly Rejection[];
   /** Including the main thread. */
   readonly threads: number;
-  /** A library that may compute products; see `useBlas`. */
+  /** A library that may run GEMM; see `useBlas`. */
   readonly blas?: BlasLibrary | undefined;
 }
 
@@ -116,13 +116,13 @@ export class WasmDevice implements Device {
     this.#variant = on ? 'avx512' : buildOf('avx512');
   }
 
-  /** Lets the BLAS library compute products, or not; only on a device that was started with one. */
+  /** Switches GEMM between the BLAS library and WebAssembly; only on a device that was started with one. */
   useBlas(on: boolean): void {
     new Int32Array(this.#wasm.buffer)[CONTROL.USE_BLAS / 4] = on ? 1 : 0;
     this.#usesBlas = on;
   }
 
-  /** The library that computes products. */
+  /** The library that runs GEMM. */
   get blas(): BlasLibrary | undefined {
     return this.#usesBlas ? this.#blas : undefined;
   }

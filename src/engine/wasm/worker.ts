@@ -9,7 +9,7 @@ interface WorkerData {
   readonly memory: WebAssembly.Memory;
   /** Whether GEMM may run in machine code. */
   readonly native: boolean;
-  /** Path of the BLAS library that may compute products. */
+  /** Path of the BLAS library that may run GEMM. */
   readonly blas: string | undefined;
 }
 const { module, memory, native, blas } = workerData as WorkerData;
@@ -26,7 +26,7 @@ function macroKernel(): MacroKernel | undefined {
 
 const kernels = instantiate(module, memory, {
   multiplyPanels: macroKernel(),
-  // It rounds in its own way, so a thread that cannot load it must not compute in its place.
+  // A BLAS library rounds differently, so a thread that cannot load it must not fall back to WebAssembly.
   multiplyByBlas: blas === undefined ? undefined : loadBlas(blas, memory),
 });
 

@@ -15,8 +15,8 @@ const ABSENT = 0xffff_ffff;
 export const ARGUMENT_BYTES = 256;
 
 /**
- * The struct `Args` of a kernel. A buffer is the index of its first element in the arena; the number of a size is unsigned;
- * `dX_accumulates` is 1 if the kernel adds to dX. The storage of weights is no field: it selects the shader (`readWeight`).
+ * The struct `Args` of a kernel. A buffer is the index of its first element in the arena; sizes are unsigned;
+ * `dX_accumulates` is 1 if the kernel adds to dX. The storage of weights is not a field: it selects the shader (`readWeight`).
  */
 export function argumentStruct(kernel: KernelName): string {
   const fields = Object.entries<Role>(signatures[kernel]).flatMap(([name, role]) => {
@@ -27,7 +27,7 @@ export function argumentStruct(kernel: KernelName): string {
 }
 
 /**
- * The words of a kernel's struct. `zero`, the last field, is a 0 that the shader's compiler does not know.
+ * The words of a kernel's struct. `zero`, the last field, is a 0 that is unknown to the shader compiler.
  *
  * @param constantAt index at which the program stores constants
  */

@@ -30,7 +30,7 @@ import { CANDIDATES, matrixTilesMark, STANDARD_TILES, type Tile, type Tiles } fr
 const ARENA = USAGE.storage | USAGE.copySource | USAGE.copyTarget;
 /** Bytes that `copy` moves at a time, and `fill` writes. */
 const CHUNK = 2 ** 24;
-/** Milliseconds in which the cause of a failed map must be reported: it may come after the map's rejection. */
+/** Milliseconds to wait for the cause of a failed map, which may be reported after the map's rejection. */
 const REPORT_PATIENCE = 500;
 
 /** 'webgpu acme gen-3' */
@@ -48,8 +48,8 @@ interface Resident {
 }
 
 /**
- * A GPU, through WebGPU. Memory is one storage buffer; a program's instructions are dispatches in one command buffer. Nothing
- * here waits for the GPU but `read` and `finish`, which also report what went wrong before them.
+ * A GPU, through WebGPU. Memory is one storage buffer; a program's instructions are dispatches in one command buffer. Only
+ * `read` and `finish` wait for the GPU; they also report earlier failures.
  */
 export class WebGpuDevice implements Device {
   readonly #name: string;
@@ -285,7 +285,7 @@ export class WebGpuDevice implements Device {
     this.#failed.resolve();
   }
 
-  /** Waits until a failure is reported, but not for long. */
+  /** Waits for a failure to be reported, at most REPORT_PATIENCE. */
   async #waitForReport(): Promise<void> {
     if (this.#isClosed) return;
     let timer: ReturnType<typeof setTimeout> | undefined;

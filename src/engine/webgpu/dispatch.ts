@@ -38,7 +38,7 @@ export type KernelDispatches<K extends KernelName> = (
   choice?: GemmChoice,
 ) => readonly Dispatch[];
 
-/** The least limit of workgroups in one dimension that an adapter may have. */
+/** The number of workgroups in one dimension that every adapter supports. */
 const MAX_WORKGROUPS = 65_535;
 
 /** Beyond the limit of one dimension, workgroups form a grid; shaders compute group.y·groups.x + group.x. */

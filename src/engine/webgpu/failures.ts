@@ -1,10 +1,10 @@
-/** What goes wrong on a GPU, as errors for the user. */
+/** Failures of a GPU as errors for the user. */
 import { UserError } from '../../errors.ts';
 import { optionValues } from '../../messages.ts';
 import { EngineMemoryError } from '../engine-memory-error.ts';
 import type { GpuError } from './gpu.ts';
 
-/** The option that does without a GPU. */
+/** The option to run without a GPU. */
 export const onCpu = optionValues({ device: 'cpu' });
 
 /** The first line: drivers add pages of detail. */
@@ -13,12 +13,12 @@ const firstLine = (text: string): string => text.trim().split('\n', 1)[0];
 /** An error that WebGPU reports some time after the call that caused it. */
 export function failureOf(error: GpuError): Error {
   if (error.constructor.name === 'GPUOutOfMemoryError')
-    return new EngineMemoryError('the GPU has not enough free memory', {
+    return new EngineMemoryError('the GPU does not have enough free memory', {
       hint: `use a smaller model or batch, close other programs that use the GPU, or use ${onCpu}`,
       cause: error,
     });
   return new UserError('device-failed', `the GPU refused a command: ${firstLine(error.message)}`, {
-    hint: `this is an error in gpt or in the GPU driver: please report it; ${onCpu} does without the GPU`,
+    hint: `this is an error in gpt or in the GPU driver: please report it; ${onCpu} avoids the GPU`,
     cause: error,
   });
 }

@@ -54,7 +54,7 @@ export interface GpuDevice {
   readonly lost: Promise<{ readonly reason: string; readonly message: string }>;
   onuncapturederror: ((event: { readonly error: GpuError }) => void) | null;
   createBuffer(descriptor: { readonly size: number; readonly usage: number }): GpuBuffer;
-  /** Errors of a kind until the next `popErrorScope`, which resolves to the first of them, are not uncaptured. */
+  /** Captures errors of a kind until the next `popErrorScope`, which resolves to the first of them. */
   pushErrorScope(filter: 'validation' | 'internal'): void;
   popErrorScope(): Promise<GpuError | null>;
   createShaderModule(descriptor: { readonly code: string }): object;

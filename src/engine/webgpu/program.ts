@@ -88,7 +88,7 @@ function filledBuffer(gpu: GpuDevice, numbers: Uint32Array | Float32Array, usage
   return buffer;
 }
 
-/** A program as the device interface shows it. */
+/** A program as the device interface exposes it. */
 export const loadedProgram = (length: number, submit: (from: number, to: number) => void): Loaded => ({
   submit(from = 0, to = length) {
     if (from < to) submit(from, to);

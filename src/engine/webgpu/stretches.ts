@@ -1,6 +1,6 @@
 /**
- * How a program is divided into command buffers. Systems reset a GPU that computes for seconds without an end: Windows does
- * after two seconds, for a command buffer as a whole.
+ * How a program is divided into command buffers. Systems reset a GPU that computes for seconds without finishing: Windows
+ * after two seconds per command buffer.
  */
 import { costOf } from '../cost.ts';
 import type { Instruction } from '../instruction.ts';
@@ -9,7 +9,7 @@ import type { Instruction } from '../instruction.ts';
 const SECONDS = 0.5;
 const SLOW = { flops: 1e11, bytes: 1e10 };
 
-/** Indices of the instructions with which a stretch begins, after the first. An instruction that takes longer is one of its own. */
+/** Indices of the instructions at which a stretch begins, after the first. A longer instruction forms a stretch of its own. */
 export function cutsOf(
   program: readonly Instruction[],
   secondsOf: (instruction: Instruction) => number = estimatedSeconds,

@@ -1,7 +1,7 @@
 /**
- * Subgroup matrices: products that a subgroup computes on the matrix units of its GPU. They are a draft of WebGPU, which Dawn has
- * behind a toggle. Used with float16 operands and float32 results only: float32 operands are known from Apple's GPUs alone, on
- * which the shader could not be tested.
+ * Subgroup matrices: products that a subgroup computes on the matrix units of its GPU. They are a draft extension of WebGPU,
+ * behind a toggle in Dawn. Used with float16 operands and float32 results only: float32 operands are known from Apple's
+ * GPUs alone, on which the shader could not be tested.
  */
 import type { GpuAdapter } from './gpu.ts';
 import { CANDIDATES, tileColumns, tileInvocations, tileRows, type MatrixUnit, type Tile } from './tiles.ts';
@@ -43,7 +43,7 @@ const SHAPES = [
   [2, 2, 16, 16, 16],
 ] as const;
 
-/** Invocations of a workgroup that any GPU allows. */
+/** Invocations per workgroup that every GPU supports. */
 const MOST_INVOCATIONS = 256;
 
 /** Bytes of workgroup memory of a tile, whatever operands are transposed. */

@@ -18,13 +18,13 @@ import { MEASURED_SHAPES, tuneTiles, type TiledDevice } from './tune.ts';
 import { webGpuVersion } from './version.ts';
 
 const LARGEST_FILE = 1 << 20;
-/** Remembered of a GPU that failed in tiles of subgroup matrices: scalar ones are measured next time. */
+/** Stored for a GPU that failed with tiles of subgroup matrices: next time, only scalar tiles are measured. */
 const MATRICES_FAILED = 'no subgroup matrices';
-/** GPUs that the file remembers, the latest last. */
+/** Maximum number of GPUs in the file, the latest last. */
 const MOST_GPUS = 20;
 
 let folder: string | undefined;
-/** @param path where tiles are remembered; without it, nothing is measured, and the standard tiles are used */
+/** @param path where tiles are cached; without it, nothing is measured, and the standard tiles are used */
 export function setTileFolder(path: string | undefined): void {
   folder = path;
 }
@@ -80,7 +80,7 @@ function remember(into: string, path: string, names: Readonly<Record<string, unk
     makeFolder(into);
     writeFileAtomic(path, [`${JSON.stringify(latest, undefined, 1)}\n`]);
   } catch {
-    // A folder that cannot be written costs the next command the measurement.
+    // If the folder cannot be written, the next command measures again.
   }
 }
 
@@ -95,7 +95,7 @@ function readCache(path: string): Record<string, unknown> {
   }
 }
 
-/** Tiles by their names; undefined if one is no candidate. */
+/** Tiles by their names; undefined if one is not a candidate. */
 function tilesOfNames(names: unknown, candidates: readonly Tile[]): Tiles | undefined {
   if (!isJsonObject(names)) return undefined;
   const tiles: Record<ShapeClass, Tile> = { ...STANDARD_TILES };

@@ -34,7 +34,7 @@ export const tileName = (tile: Tile): string =>
 /** '16×16×16' */
 export const unitName = ({ M, N, K }: MatrixUnit): string => `${M}×${N}×${K}`;
 
-/** Products by the number of tiles that their result has; each class has a tile of its own. */
+/** Classes of GEMM by the number of tiles in the result; each class has its own tile. */
 export const shapeClasses = ['small', 'medium', 'large', 'huge'] as const;
 export type ShapeClass = (typeof shapeClasses)[number];
 export type Tiles = Readonly<Record<ShapeClass, Tile>>;
@@ -47,7 +47,7 @@ export const tileNames = (tiles: Tiles): Record<ShapeClass, string> => ({
 });
 
 /**
- * A short name of the tiles of subgroup matrices among these, by which results differ from those of other tiles: four hexadecimal
+ * A short hash of the tiles of subgroup matrices among these, whose results differ from those of other tiles: four hexadecimal
  * digits (FNV-1a); undefined if there are none.
  */
 export function matrixTilesMark(tiles: Tiles): string | undefined {
@@ -78,7 +78,7 @@ export const STANDARD_TILES: Tiles = {
 };
 
 /**
- * What is measured on a GPU: [across, down, rows, columns, depth], each within the least limits that an adapter may have, 256
+ * Tiles to measure on a GPU: [across, down, rows, columns, depth], each within the limits that every adapter supports, 256
  * invocations and 16 KB of workgroup memory.
  *
  * Any of them sums an element's terms in the order of k, so the choice changes no bit unless a compiler fuses operations of one
@@ -103,7 +103,7 @@ export const CANDIDATES: readonly Tile[] = [
 
 /** Tiles below which a GPU has idle cores. */
 export const ENOUGH_TILES = 64;
-/** Tiles of 128 from which on a result is huge: the largest GPUs have 100 to 200 cores. */
+/** Number of 128×128 tiles from which a result is huge: the largest GPUs have 100 to 200 cores. */
 const MANY_TILES = 512;
 
 /** Tiles of a result. */

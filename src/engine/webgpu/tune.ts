@@ -38,13 +38,13 @@ export const MEASURED_SHAPES: Readonly<Record<ShapeClass, ProductShape>> = {
   huge: [2048, 4096, 256],
 };
 
-/** In seconds, of all timings. What is not timed by then is not chosen. */
+/** Limit of all timings, in seconds. Tiles that are not timed by then are not chosen. */
 const TIME_LIMIT = 2;
-/** The same of compiling shaders, which takes drivers 10 to 100 milliseconds each: a tile is compiled once for all classes. */
+/** The same for compiling shaders, which takes drivers 10 to 100 milliseconds each: a tile is compiled once for all classes. */
 const COMPILE_LIMIT = 8;
 /** A class whose product takes longer than this many seconds is left out: such a device is software, or a very slow GPU. */
 const LONGEST_PRODUCT = 0.1;
-/** Seconds of one timing; the time in which a command reaches the GPU hardly counts beside it. */
+/** Seconds of one timing, next to which the submission latency is negligible. */
 const LONG_ENOUGH = 0.005;
 const TIMINGS = 3;
 /** A tile is chosen only if it is faster than the standard one by this factor: timings vary. */
@@ -104,7 +104,7 @@ async function secondsOf(submit: () => void, device: Device): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-/** A product of numbers whose sums round. */
+/** A GEMM of numbers whose sums require rounding. */
 function productOf(
   device: Device,
   [M, N, K]: ProductShape,
@@ -222,12 +222,12 @@ async function timeTile(
   return { seconds: Math.min(...times) / runs, bits };
 }
 
-/** Rounding of sums by matrix units, whose order and width is their own, relative to the terms; an error of layout is far larger. */
+/** Rounding of sums by matrix units, whose order and width are their own, relative to the terms; an error of layout is far larger. */
 const UNIT_TOLERANCE = 2 ** -16;
 
 /**
- * Whether a tile of subgroup matrices has the results of the standard tile, with either operand transposed, with edges. Drivers are
- * new to them, and the shader was developed on a single one. Overwrites the device's memory.
+ * Whether a tile of subgroup matrices has the results of the standard tile, with either operand transposed, with edges. Driver
+ * support is new, and the shader was developed on a single driver. Overwrites the device's memory.
  *
  * @param tolerance of each term of a sum; terms are at most 1/4
  */

@@ -1,8 +1,8 @@
 /** Functions in WGSL that shaders share. */
 
 /**
- * Memory is one array of float32 (`memory`); integers and packed weights are read through their bits. `scratch` is for what one
- * dispatch leaves to the next of its kernel. A workgroup of every shader has SIZE invocations unless it says otherwise.
+ * Memory is one array of float32 (`memory`); integers and packed weights are read through their bits. `scratch` passes data from
+ * one dispatch of a kernel to the next. A workgroup of every shader has SIZE invocations unless it says otherwise.
  */
 export const DECLARATIONS = /* wgsl */ `
 @group(0) @binding(0) var<storage, read_write> memory: array<f32>;

@@ -105,7 +105,7 @@ test('a GPU need not be predicted where the CPU lacks the memory', async () => {
     },
   );
   expect(isGpu(backend)).toBe(true);
-  expect(rejected).toEqual([{ what: 'cpu', reason: 'a step needs more memory than it has' }]);
+  expect(rejected).toEqual([{ what: 'cpu', reason: 'a step needs more memory than the device has' }]);
   expect(predict).not.toHaveBeenCalled();
   await backend.close();
 });

@@ -95,7 +95,7 @@ fn firstTile(b: u32, i: u32, local: u32) -> u32 {
 }
 `;
 
-/** Factor of a probability, 0 or args.scale; \`row\` counts the rows of [B,H,T]. */
+/** Factor of a probability, 0 or args.scale; `row` counts the rows of [B,H,T]. */
 const dropoutFunction = ({ hasDropout }: Variant): string =>
   hasDropout
     ? `${PHILOX}
@@ -141,7 +141,7 @@ const KEYS = /* wgsl */ `
     let v = args.v + (b * args.T + j0) * args.vStride + g * args.D;`;
 
 /**
- * eˣ as 2ⁿ·e^r. The running maximum of a row is one of n: what was summed before is then rescaled by a power of two, without
+ * eˣ as 2ⁿ·e^r. The running maximum of a row is that of n: the earlier sums are then rescaled by a power of two, without
  * rounding, so that a row's bits depend neither on where its tiles begin nor on what its document is packed with.
  */
 const POWERS = /* wgsl */ `

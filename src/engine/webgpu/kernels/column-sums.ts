@@ -11,7 +11,7 @@ import { elementwise, SIZE } from '../wgsl.ts';
 const ROWS = 16;
 const BLOCKS = 128;
 
-/** How many rows a block has, and how many blocks there are. */
+/** Rows per block, and the number of blocks. */
 export function blocksOf(rows: number): { readonly perBlock: number; readonly blocks: number } {
   const perBlock = Math.max(ROWS, Math.ceil(rows / BLOCKS));
   return { perBlock, blocks: Math.ceil(rows / perBlock) };

@@ -1,4 +1,4 @@
-/** Panels of GEMM: how parts of op(a) and op(b) are loaded into workgroup memory. What is outside the matrix is 0. */
+/** Panels of GEMM: how parts of op(a) and op(b) are loaded into workgroup memory. Elements outside the matrix are 0. */
 import { tileInvocations, type Tile } from '../tiles.ts';
 import { literal } from '../wgsl.ts';
 
@@ -8,7 +8,7 @@ export interface Panel {
   readonly lines: number;
   /** Whether adjacent elements of memory differ in k. */
   readonly isDepthFirst: boolean;
-  /** The matrix's line with which the panel starts, and the number of its lines. */
+  /** The panel's first line in the matrix, and the matrix's number of lines. */
   readonly first: string;
   readonly end: string;
   /** The element at `k` and `line`. */

@@ -38,7 +38,7 @@ fn biasOf(column: u32) -> f32 {
 
 const columnsOf = (isSymmetric: boolean): string => (isSymmetric ? 'args.M' : 'args.N');
 
-/** What is done with an element of c once its sum is complete. */
+/** Stores an element of c once its sum is complete. */
 function store(total: string, { slice, isSymmetric, scaleA, scaleB }: Variant): string {
   const scale = scaleA * scaleB;
   const sum = scale === 1 ? total : `${literal(1 / scale)} * ${total}`;
@@ -157,8 +157,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) a
 
 /**
  * A subgroup keeps its sums in subgroup matrices, of float16 operands and float32 results (chromium_experimental_subgroup_matrix,
- * after the draft at https://github.com/gpuweb/gpuweb/blob/main/proposals/subgroup-matrix.md). They pass through workgroup memory
- * on their way to c, because a matrix may reach beyond its edges.
+ * after the draft at https://github.com/gpuweb/gpuweb/blob/main/proposals/subgroup-matrix.md). The results pass through workgroup
+ * memory before they are stored in c, because a matrix may reach beyond its edges.
  */
 function matrixShader(variant: Variant, unit: MatrixUnit): string {
   const { storage, tile } = variant;

@@ -29,7 +29,7 @@ import { columnSums } from './column-sums.ts';
 import { BIAS, gemmShader, range, type Variant } from './gemm-shaders.ts';
 import { readWeight } from './storage.ts';
 
-/** What a slice's depth is a multiple of. */
+/** The depth of a slice is a multiple of this. */
 const SLICE_STEP = 8;
 /**
  * Scales of the gradient of one token's loss in float16. Its numbers may be 2,047 to 4,094 times larger than 1, since the number
@@ -103,8 +103,8 @@ function tileFor(M: number, columns: number, slice: number, tiles: Tiles): Tile 
 }
 
 /**
- * By what an operand is multiplied in float16. The gradient of a mean over thousands of tokens would underflow, so it is brought to
- * the magnitude of the scale times that of one token.
+ * Factor by which an operand is multiplied in float16. The gradient of a mean over thousands of tokens would underflow, so it is
+ * brought to the magnitude of the scale times that of one token.
  */
 function scaleOf({ averagedOver, isOfLogits }: Buffer, precision: MatmulPrecision): number {
   if (averagedOver === undefined || precision === 'float32') return 1;
@@ -143,8 +143,8 @@ export const gemm: KernelDispatches<'gemm'> = (args, { tiles, precision } = STAN
 };
 
 /**
- * In float32 in either precision: Muon composes five polynomials of a Gram matrix from it, each of which multiplies the rounding
- * errors of small eigenvalues by 12. (Matrices that are multiplied by the composed one may be rounded.)
+ * Runs in float32 in either precision: Muon composes five polynomials of a Gram matrix from it, each of which multiplies the
+ * rounding errors of small eigenvalues by 12. (Matrices that are multiplied by the composed one may be rounded.)
  */
 export const gemmSymmetric: KernelDispatches<'gemmSymmetric'> = (args) => {
   const { M, transA, transB } = args;

@@ -1,4 +1,4 @@
-/** Cross-entropy and the rank of the target: one workgroup a row. Formulas: signatures.ts, autodiff/ops/cross-entropy.ts. */
+/** Cross-entropy and the rank of the target: one workgroup per row. Formulas: signatures.ts, autodiff/ops/cross-entropy.ts. */
 import type { KernelDispatches } from '../dispatch.ts';
 import { elementwise, EXPONENTIALS, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
 
@@ -8,7 +8,7 @@ const vocabulary = (body: string): string => /* wgsl */ `
     ${body}
   }`;
 
-/** losses = lse − Σ q·logits, from logits less their maximum, so that the difference of large numbers loses no digits. */
+/** losses = lse − Σ q·logits, from logits minus their maximum, so that the difference of large numbers loses no digits. */
 const forward = `${EXPONENTIALS}${REDUCTIONS}${rowwise(`
   var largest = -3.4e38;
   ${vocabulary('largest = max(largest, logit);')}

@@ -1,4 +1,4 @@
-/** Softmax, LayerNorm and RMSNorm over rows, with their gradients: one workgroup a row. Formulas: signatures.ts. */
+/** Softmax, LayerNorm and RMSNorm over rows, with their gradients: one workgroup per row. Formulas: signatures.ts. */
 import { EXPONENTIALS, REDUCTIONS, rowwise, SIZE } from '../wgsl.ts';
 import type { Dispatch, KernelDispatches } from '../dispatch.ts';
 import { columnTerms } from './column-sums.ts';

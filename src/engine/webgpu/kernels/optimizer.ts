@@ -28,7 +28,7 @@ fn shrunk(x: f32, i: u32) -> f32 {
 }
 `;
 
-/** Not finite is told from the bits: WGSL lets compilers assume that there is no NaN and no infinity. */
+/** Non-finite values are detected by their bits: WGSL lets compilers assume that there is no NaN and no infinity. */
 const checkShader =
   HYPERPARAMETERS +
   `fn isFinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }` +
@@ -95,7 +95,7 @@ export const normalize = overElements(
   'memory[args.y + i] = memory[args.x + i] / max(memory[args.norm], 1e-7);',
 );
 
-/** One workgroup a row. */
+/** One workgroup per row. */
 const normalizeRowsShader = `${REDUCTIONS}${rowwise(`
   var squares = 0.0;
   for (var c = local; c < args.C; c += ${SIZE}u) {

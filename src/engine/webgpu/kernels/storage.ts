@@ -1,7 +1,7 @@
 import { Q8_BLOCK, Q8_BLOCK_BYTES } from '../../q8.ts';
 import type { Storage } from '../../signatures.ts';
 
-/** Number i of two to a word. */
+/** Number i of a type with two numbers per word. */
 const half = (widened: string): string => /* wgsl */ `
 fn readWeight(table: u32, i: u32) -> f32 {
   let bits = (bitcast<u32>(memory[table + i / 2u]) >> (16u * (i % 2u))) & 0xffffu;
