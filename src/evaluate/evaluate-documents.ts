@@ -10,7 +10,7 @@ import { measure, type Measures, type TokenScores } from './measures.ts';
 import { packedDocuments } from './packed-documents.ts';
 import { partOfText, textOf, type TokenizedText } from './tokenized-text.ts';
 
-/** A document in tokens, from the token that ends the document before to its own end; and where it is from. */
+/** A document as tokens, from the end token of the previous document to its own, and its origin. */
 export interface TokenizedDocument {
   readonly text: TokenizedText;
   /** Counted from 1 in the text, with documents that have no token to predict. */
@@ -53,7 +53,8 @@ export function* documentsOf(text: TokenizedText): Generator<TokenizedText> {
 }
 
 /**
- * Evaluates documents, each without those before it. Several share a row of a batch, which changes nothing (packed-documents.ts).
+ * Evaluates documents independently of each other. Several share a row of a batch, which does not change results
+ * (packed-documents.ts).
  *
  * @throws UserError if there is nothing to predict, UsageError if the stride exceeds the context length
  */

@@ -32,6 +32,7 @@ export interface TextEvaluation extends Measures {
 
 /** Approximate number of tokens per batch. */
 const TOKENS_AT_ONCE = 2048;
+
 /**
  * Evaluates a whole text. Every token except the first is predicted once.
  *

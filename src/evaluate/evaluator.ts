@@ -59,7 +59,7 @@ export class Evaluator {
     writePositions(device, this.batch);
   }
 
-  /** Where to load all parameters to, one after the other. */
+  /** Targets for loading all parameters, one after another. */
   targets(): TensorTarget[] {
     return this.#model.transposed
       ? transposingTargets(this.#device, this.#model)

@@ -1,10 +1,10 @@
-/** Which documents a model has copied: those that are in the text that it was trained on. */
+/** Finds the documents that a model has copied from its training text. */
 import { openCorpus } from '../data/corpus.ts';
 import { CHAT } from '../data/documents/format.ts';
 import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { knownRecord } from './training-text.ts';
 
-/** Larger texts take too long to read for a note. */
+/** Larger texts take too long to read for a mere notice. */
 const MAX_BYTES = 100e6;
 
 /**

@@ -103,9 +103,9 @@ class Measurement {
     if (counted === 0)
       throw new UserError(
         'text-too-short',
-        'none of the tokens counts: the text has no answer of an assistant',
+        'no token counts in the loss: the text has no assistant message',
         {
-          hint: 'use a longer text',
+          hint: 'use a text with at least one assistant message',
         },
       );
     const predicted = predictedPart(text);

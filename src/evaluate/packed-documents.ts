@@ -1,4 +1,4 @@
-/** Packs documents into rows, each after the one before; tokens attend only within their document, as if it were alone. */
+/** Packs documents into rows, one after another; tokens attend only within their document, as if it were alone. */
 import type { Batch, BatchShape } from '../data/batches.ts';
 import type { TokenIds } from '../data/tokenize.ts';
 
@@ -45,7 +45,7 @@ export function* packedDocuments(
   if (row > 0 || t > 0) yield batch;
 }
 
-/** Positions without a document are documents of one token, which count for nothing. */
+/** Unused positions are documents of one token, which do not count. */
 const emptyBatch = ({ B, T }: BatchShape): Required<Batch> => ({
   inputs: new Int32Array(B * T),
   targets: new Int32Array(B * T).fill(-1),

@@ -64,7 +64,7 @@ export function corpusRecord(folder: string): CorpusRecord | undefined {
   };
 }
 
-/** The record of a run; undefined if it is unreadable, too. */
+/** The record of a run; undefined also if it is unreadable. */
 export function knownRecord(folder: string): CorpusRecord | undefined {
   try {
     return corpusRecord(folder);

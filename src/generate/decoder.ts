@@ -39,7 +39,7 @@ export function textsAtOnce(config: ModelConfig, wanted: number): number {
   return Math.max(1, Math.min(wanted, MAX_TEXTS, Math.floor(CACHE_BYTES / bytes) - 1));
 }
 
-/** Size of the KV cache of a position. */
+/** Bytes of KV cache per position. */
 function cacheBytes(config: ModelConfig): number {
   const { heads, headSize } = architectureOf(config).cache(config);
   return 4 * 2 * config.nLayer * heads * headSize;

@@ -1,6 +1,9 @@
 /** Penalties for tokens that have occurred before. */
 export interface PenaltyOptions {
-  /** Divides the positive logits, and multiplies the negative ones, of tokens in the prompt or the text (Keskar et al. 2019, CTRL, section 4.1); 1: none. */
+  /**
+   * Divides the positive logits, and multiplies the negative ones, of tokens in the prompt or the text (Keskar et al. 2019,
+   * CTRL, section 4.1); 1: none.
+   */
   readonly repetitionPenalty?: number;
   /** Subtracted from a token's logit for each occurrence in the text, without the prompt; 0: none. */
   readonly frequencyPenalty?: number;

@@ -73,23 +73,23 @@ export interface HuggingFaceFormat<Config extends ModelConfig> {
   readonly isBuffer: (tensor: string) => boolean;
 }
 
-/** How llama.cpp knows models of an architecture: what a GGUF file says of them. */
+/** How models of an architecture are stored in GGUF files, for llama.cpp. */
 export interface GgufFormat<Config extends ModelConfig> {
   /** "general.architecture", and the prefix of the other keys. */
   readonly architecture: string;
   /** @throws UserError naming the field whose value llama.cpp does not implement: it would compute something else */
   check(config: Config): void;
-  /** Metadata under their keys without the prefix; those of type uint32. */
+  /** Metadata of type uint32, by key without the prefix. */
   integers(config: Config): Readonly<Record<string, number>>;
-  /** Those of type float32. */
+  /** Metadata of type float32. */
   floats(config: Config): Readonly<Record<string, number>>;
-  /** Those of type string. */
+  /** Metadata of type string. */
   strings?(config: Config): Readonly<Record<string, string>>;
   /** Vectors that llama.cpp reads from the file, but that follow from the config, by tensor name. */
   vectors?(config: Config): Readonly<Record<string, Float32Array>>;
   /** A parameter's tensor name. Weights of the role `linear weight` are transposed, so that all are [out,in]. */
   tensorName(parameter: Parameter): string;
-  /** The order of rows that llama.cpp expects, if it is another: row i of the tensor is row `order[i]` of the parameter. */
+  /** The order of rows that llama.cpp expects, if it differs: row i of the tensor is row `order[i]` of the parameter. */
   rowOrder?(config: Config, parameter: Parameter): Uint32Array | undefined;
 }
 
@@ -111,7 +111,7 @@ export interface Architecture<Config extends ModelConfig = ModelConfig> {
   readonly initializationForMuon: Initialization;
   /** Fills in the fields that follow from others, unless they are given. */
   complete(config: Config): Config;
-  /** Checks how fields fit together; each by itself is valid. @throws UsageError naming field, value and a remedy */
+  /** Checks the fields against each other; each is already valid by itself. @throws UsageError naming field, value and a remedy */
   check(config: Config): void;
   /** The model works beyond the context length it was trained with. */
   isUnboundedInLength(config: Config): boolean;

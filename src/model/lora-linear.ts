@@ -10,7 +10,7 @@ const FIRST_SITE = 2 ** 20;
  * Makes the tape add adapters to the linear layers it records from here on: y + s·(dropout(x)·Aᵀ)·Bᵀ. An architecture need
  * not know of them.
  *
- * @param values parameters by name, of which those named like factors are the adapters
+ * @param values parameters by name, of which those with names of factors are the adapters
  * @param randomness of the dropout before A; absent outside training
  */
 export function adaptLinearLayers(

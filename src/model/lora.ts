@@ -97,7 +97,7 @@ export function withAdapters(
   return [...frozen, ...adapters];
 }
 
-/** @throws UsageError for a target that no linear layer of the model has */
+/** @throws UsageError for a target that matches no linear layer */
 export function checkTargets(table: readonly Parameter[], targets: readonly string[], naming: Naming): void {
   const names = linearLayers(table);
   const modules = table.filter(isLinearWeight).map((parameter) => moduleOf(naming, parameter));

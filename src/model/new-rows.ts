@@ -2,7 +2,7 @@
 import { elements } from './parameters.ts';
 import { writeTensor, type TensorTarget } from './tensor.ts';
 
-/** Ids of new tokens: from `first` to before `end`. The model has trained the rows before `first`. */
+/** Ids of new tokens: `first` to `end` − 1. The rows before `first` are those of the trained model. */
 export interface NewRows {
   readonly first: number;
   readonly end: number;
@@ -10,7 +10,8 @@ export interface NewRows {
 
 /**
  * A target for a table [V,C] of a trained model within that of a larger vocabulary. Once the table is complete, the new
- * rows become the mean of the trained ones, so that a new token is at most as likely as an average one, and the others hardly change (Hewitt 2021).
+ * rows become the mean of the trained ones, so that a new token is at most as likely as an average one, and the others hardly
+ * change (Hewitt 2021).
  *
  * @param shape of the trained model's table
  */

@@ -25,8 +25,8 @@ export const countTrained = (config: ModelConfig): number =>
   parameterTable(config).reduce((sum, p) => sum + (p.isTrained ? elements(p.shape) : 0), 0);
 
 /**
- * The number of parameters from which the FLOPs of training follow, six for each and token. A frozen one counts as two thirds:
- * its product is computed forward and for the gradient of its input, but not for its own.
+ * The number of parameters that determines the FLOPs of training, six per parameter and token. A frozen one counts as two
+ * thirds: its GEMM runs in the forward pass and for the gradient of its input, but not for its own gradient.
  */
 export const costlyParameters = (config: ModelConfig): number =>
   (2 * countParameters(config) + countTrained(config)) / 3;

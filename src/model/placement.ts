@@ -58,12 +58,12 @@ function blockLayout(config: ModelConfig, storageOf: StorageOf, room: Room): Blo
   return { parameters, decayed: ends[0], trained: ends[1], total: end };
 }
 
-/** Elements of a block that a parameter takes, with the gap behind it. `length` are its own elements. */
+/** Elements of a block that a parameter takes, with the padding after it. `length` are its own elements. */
 type Room = (parameter: Parameter, length: number) => number;
 
 const toCacheLines: Room = (_parameter, length) => align(length);
 
-/** The room of trained parameters: no block of the gradient norm has two matrices, so that ranks can divide them. */
+/** The room of trained parameters: no block of the gradient norm spans two matrices, so that ranks can divide them. */
 export const toNormBlocks: Room = ({ isDecayed }, length) =>
   isDecayed ? Math.ceil(length / NORM_BLOCK) * NORM_BLOCK : align(length);
 

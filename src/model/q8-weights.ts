@@ -3,7 +3,7 @@ import type { Parameter } from './parameter.ts';
 import type { StorageOf } from './placement.ts';
 
 /**
- * How a model that is only read is stored with its matrices in q8. Norms, biases, adapters and tables of positions stay as they
+ * The storage of an inference-only model with its matrices in q8. Norms, biases, adapters and tables of positions stay as they
  * are, and so do matrices whose rows are not whole blocks.
  *
  * @param storageOf of the model otherwise

@@ -162,7 +162,7 @@ export function gathered(
   };
 }
 
-/** A target for as many rows of a table as fit into another; if the table has fewer rows, the rest are unchanged. */
+/** A target for as many rows of a table as fit into another. Nothing is written of a table with fewer rows. */
 export function clipped(target: TensorTarget, shape: readonly number[]): TensorTarget {
   const room = elements(shape) < elements(target.shape) ? 0 : elements(target.shape);
   return {

@@ -18,7 +18,7 @@ export const asStored = (model: PlacedModel): PlacedModel =>
     ? transposed(model)
     : model;
 
-/** Where the parameters of a model are loaded to, one after the other; linear layers' weights are transposed on the way. */
+/** Targets for loading the parameters of a model, one after another; weights of linear layers are transposed while loading. */
 export function transposingTargets(device: Device, model: PlacedModel): TensorTarget[] {
   const [whole, result] = [new Scratch(), new Scratch()];
   return tensorsOf(device, model.block, model.region).map((tensor, i) => {

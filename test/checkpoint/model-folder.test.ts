@@ -45,10 +45,7 @@ test('a model round-trips', () => {
 test.each([
   ['post-LN', { norm: 'post' }],
   ['sinusoidal', { positions: 'sinusoidal', activation: 'relu' }],
-  [
-    'a narrow MLP, exact GELU, a head of its own',
-    { nInner: 5, activation: 'gelu', tieWordEmbeddings: false },
-  ],
+  ['narrow MLP, exact GELU, untied head', { nInner: 5, activation: 'gelu', tieWordEmbeddings: false }],
 ] as const)('config.json holds every field: %s', (_name, changes) => {
   const changed = { ...config, ...changes };
   expect(fromConfigJson(JSON.stringify(toConfigJson(changed, tokenizer)), 'x').config).toEqual(changed);

@@ -1,4 +1,4 @@
-/** GPT-2 as llama.cpp knows it (src/models/gpt2.cpp there). */
+/** GPT-2 in GGUF files, for llama.cpp (src/models/gpt2.cpp there). */
 import { UserError } from '../../errors.ts';
 import type { GgufFormat } from '../architecture.ts';
 import { mlpWidth, type Gpt2Config } from './gpt2-config.ts';

@@ -178,7 +178,7 @@ export const gpt2: Architecture<Gpt2Config> = {
     { name: 'GPT-2 architecture', config: tiny },
     { name: 'post-LN, ReLU', config: { ...tiny, norm: 'post', activation: 'relu' } },
     {
-      name: 'exact GELU, a head of its own, a narrow MLP',
+      name: 'exact GELU, untied head, narrow MLP',
       config: { ...tiny, activation: 'gelu', tieWordEmbeddings: false, nInner: 5, dropout: 0 },
     },
     { name: 'sinusoidal positions', config: { ...tiny, positions: 'sinusoidal', dropout: 0 } },

@@ -20,7 +20,7 @@ export function initialWeights({ nLayer: L, nEmbd: C, tieWordEmbeddings }: Model
   return {
     weight: { init, fanIn: normal(1 / Math.sqrt(C)) },
     projection: { init: normal(INITIALIZER_RANGE / Math.sqrt(2 * L)), fanIn: constant(0) },
-    // Embedding rows are used without a matrix product, so they may be large, unless they are also the output head.
+    // Embedding rows are looked up, not multiplied, so they may be large, unless they are also the output head.
     tokenEmbedding: tieWordEmbeddings ? { init } : { init, fanIn: normal(0.8) },
     positionEmbedding: { init },
     head: { init, fanIn: normal(0.001) },

@@ -27,7 +27,7 @@ export interface LlamaConfig extends ModelConfig {
   readonly mlpBias?: boolean | undefined;
 }
 
-/** Fields that only models from elsewhere have. */
+/** Fields that only imported models have. */
 const ropeScaling = {
   value: ropeScalingValue,
   default: undefined,
@@ -102,7 +102,7 @@ export interface FamilyMember {
     readonly headDim?: number;
     readonly slidingWindow?: number;
   };
-  /** Fields of config.json that only this class has, as it is written. */
+  /** Fields of config.json that only this class has, as they are written. */
   readonly ownFields: Readonly<Record<string, unknown>>;
 }
 

@@ -1,4 +1,4 @@
-/** The Llama family as llama.cpp knows it (src/models/llama.cpp, qwen2.cpp and qwen3.cpp there). */
+/** The Llama family in GGUF files, for llama.cpp (src/models/llama.cpp, qwen2.cpp and qwen3.cpp there). */
 import { UserError } from '../../errors.ts';
 import { shownJson } from '../../json.ts';
 import type { GgufFormat } from '../architecture.ts';
@@ -74,7 +74,7 @@ const isLlama = ({ rotatesNeighborsInGguf }: FamilyMember): boolean => rotatesNe
 
 const isLlama3 = (scaling: RopeScaling | undefined): boolean => scaling?.rope_type === 'llama3';
 
-/** @throws UserError naming the field that llama.cpp does not read, and would compute something else without */
+/** @throws UserError naming a field that llama.cpp ignores, so that it would compute something else */
 function check(member: FamilyMember, { attentionBias, ropeScaling: scaling }: LlamaConfig): void {
   const refuse = (field: string, value: unknown): never => {
     throw new UserError(
@@ -94,7 +94,7 @@ function check(member: FamilyMember, { attentionBias, ropeScaling: scaling }: Ll
     if ((scaling[field as 'truncate'] ?? value) !== value) refuse(field, scaling[field as 'truncate']);
 }
 
-/** What each frequency is divided by. */
+/** The divisor of each frequency. */
 function frequencyDivisors(config: LlamaConfig): Float32Array {
   const usual = rotation({ ...config, ropeScaling: undefined }).frequencies;
   return rotation(config).frequencies.map((scaled, i) => usual[i] / scaled);
@@ -102,7 +102,8 @@ function frequencyDivisors(config: LlamaConfig): Float32Array {
 
 /**
  * transformers rotates channel i of a head together with channel i + D/2, llama.cpp's "llama" channel 2i together with
- * 2i + 1, as Meta's files have them. Rows of the query and key weights, and their biases, are therefore interleaved within each head.
+ * 2i + 1, as Meta's files have them. Rows of the query and key weights, and their biases, are therefore interleaved within each
+ * head.
  */
 function neighboringPairs(rows: number, D: number): Uint32Array {
   return Uint32Array.from({ length: rows }, (_, row) => {

@@ -66,14 +66,14 @@ const optional: { readonly [T in RopeType]: Readonly<Record<string, Rule>> } = {
 };
 const ropeTypes = Object.keys(required) as RopeType[];
 
-/** The config field. It has no flag: only models from elsewhere are scaled. */
+/** The config field. It has no flag: only imported models are scaled. */
 export const ropeScalingValue: OptionType<RopeScaling> = {
   expected: `an object with the "rope_type" ${ropeTypes.join(', ')} and its fields`,
   is: (value) => isJsonObject(value) && whyInvalid(value) === undefined,
   read: () => undefined,
 };
 
-/** What is wrong with the fields of a scaling. */
+/** Why the fields of a scaling are invalid; undefined if they are valid. */
 function whyInvalid(fields: Readonly<Record<string, unknown>>): string | undefined {
   const type = fields['rope_type'];
   if (!ropeTypes.includes(type as RopeType)) return `"rope_type" is ${shownJson(type)}`;
