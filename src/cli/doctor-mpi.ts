@@ -68,7 +68,10 @@ const findings = (
 function report({ library, abi, launcher, node, hosts, links }: NetworkFindings): string {
   const facts = factTable(
     [
-      ['library', `${printable(library)}, called through ${abi === 'Open MPI' ? 'its own ABI' : `the ${abi}`}`],
+      [
+        'library',
+        `${printable(library)}, called through ${abi === 'Open MPI' ? 'its own ABI' : `the ${abi}`}`,
+      ],
       ['launcher', launcher],
       ['node', node],
       ...hosts.map(({ name, ranks }, i): [string, string] => [

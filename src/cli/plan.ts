@@ -78,7 +78,11 @@ export function register(command: Command): void {
       ),
     )
     .addOption(
-      option('--utilization <p>', 'fraction of the peak that training reaches (MFU)', number({ above: 0, max: 1 })),
+      option(
+        '--utilization <p>',
+        'fraction of the peak that training reaches (MFU)',
+        number({ above: 0, max: 1 }),
+      ),
     )
     .addOption(option('--price <dollars>', 'US dollars per device-hour', number({ min: 0 })))
     .addOption(hostsOption())

@@ -78,8 +78,8 @@ function isSpike({ recent, overcome }: Health, loss: number): boolean {
 }
 
 /**
- * A limit up to which a loss is not a spike, whatever the pending losses turn out to be. The median has its least value if all of these
- * are lower than the known losses, its greatest if all are higher, and deviations are at least the distances from that interval.
+ * A limit up to which a loss is not a spike, whatever the pending losses turn out to be. The median has its least value if all of
+ * these are lower than the known losses, its greatest if all are higher, and deviations are at least the distances from that interval.
  *
  * @param pending number of steps after those of `health` whose losses are not known, none of which is skipped
  */

@@ -111,7 +111,10 @@ describe.runIf(hasTerminal)('a command that reads from a terminal says so, and C
     ['tokenize --encode -m model', 'Reading the text from the terminal; Ctrl-D ends the input.'],
     ['tokenize --decode -m model', 'Reading the ids from the terminal; Ctrl-D ends the input.'],
     ['sample -m model -p -', 'Reading the prompt from the terminal; Ctrl-D ends the input.'],
-    ['sample -m model --prompts -', 'Reading prompts, one per line, from the terminal; Ctrl-D ends the input.'],
+    [
+      'sample -m model --prompts -',
+      'Reading prompts, one per line, from the terminal; Ctrl-D ends the input.',
+    ],
     ['inspect model --logits -', 'Reading the text from the terminal; Ctrl-D ends the input.'],
   ])('%s', { timeout: 30_000 }, async (command, notice) => {
     const { signal, stdout } = await run(command.split(' '), { cwd, tty: true, keys: [[notice, '\u0003']] });

@@ -36,7 +36,11 @@ export const networkType: OptionType<NamedNetwork> = {
 };
 
 export const hostsOption = (): Option =>
-  option('--hosts <n>', 'time per step on up to n hosts like this one, over MPI', wholeNumber({ min: 2, max: 10_000 }));
+  option(
+    '--hosts <n>',
+    'time per step on up to n hosts like this one, over MPI',
+    wholeNumber({ min: 2, max: 10_000 }),
+  );
 
 export const networkOption = (): Option =>
   option('--network <name>', `between hosts: ${networkType.expected} (default: 10gbit)`, networkType);

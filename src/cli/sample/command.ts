@@ -108,7 +108,14 @@ function addBeamOptions(command: Command): void {
         .conflicts('interactive')
         .conflicts('pick'),
     )
-    .addOption(option('--length-penalty <x>', 'above 0 favors longer texts among beams that end at different lengths', number(), 1));
+    .addOption(
+      option(
+        '--length-penalty <x>',
+        'above 0 favors longer texts among beams that end at different lengths',
+        number(),
+        1,
+      ),
+    );
 }
 
 function addOutputOptions(command: Command): void {
@@ -125,7 +132,12 @@ function addOutputOptions(command: Command): void {
     .option('--json', 'print JSON lines with token ids and log-probabilities')
     .addOption(command.createOption('--show-probs', 'color each token by its probability').conflicts('json'))
     .addOption(
-      option('--alternatives <n>', 'alternatives per token for --json and --show-probs', wholeNumber({ max: 100 }), 5),
+      option(
+        '--alternatives <n>',
+        'alternatives per token for --json and --show-probs',
+        wholeNumber({ max: 100 }),
+        5,
+      ),
     )
     .addOption(
       command

@@ -45,7 +45,10 @@ export const dataRows = {
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
   }),
-  /** Special tokens of a new vocabulary, or added to that of `initFrom`, separated by commas: each is one token wherever it is in a text. */
+  /**
+   * Special tokens of a new vocabulary, or added to that of `initFrom`, separated by commas: each is one token wherever it is in
+   * a text.
+   */
   specialTokens: optional<string>({
     group: 'Data',
     value: specialTokensValue,
