@@ -64,8 +64,16 @@ export const commandName = (): string =>
     cwd: process.cwd(),
   }));
 
-const COMMAND =
-  /(?<![\w/.-])gpt (?=(?:<command>|--help|train|plan|sample|eval|inspect|compare|report|tokenize|bench|doctor|gradcheck|completion)(?![\w-]))/g;
+/** All commands. Not taken from program.ts, which imports this module. */
+export const COMMAND_NAMES: readonly string[] =
+  'train plan sample chat eval inspect compare report list rm prune export tokenize bench doctor gradcheck completion'.split(
+    ' ',
+  );
+
+const COMMAND = new RegExp(
+  String.raw`(?<![\w/.-])gpt (?=(?:<command>|--help|${COMMAND_NAMES.join('|')})(?![\w-]))`,
+  'g',
+);
 
 /** Replaces `gpt` in command lines within a text. */
 export const asStarted = (text: string): string => text.replace(COMMAND, () => `${commandName()} `);

@@ -3,7 +3,7 @@
 /** Names in other tools, by the command and flag that correspond to them here. */
 const namesElsewhere: Readonly<Record<string, string>> = {
   sample: 'generate generation complete write run infer inference predict prompt',
-  'sample -i': 'chat interactive repl',
+  'sample -i': 'interactive repl',
   'train --resume': 'resume continue',
   'train --init-from': 'finetune fine-tune finetuning sft',
   eval: 'evaluate evaluation perplexity ppl test score validate',

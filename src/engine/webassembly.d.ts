@@ -14,7 +14,11 @@ declare namespace WebAssembly {
       module: Module,
       imports: {
         env: { memory: Memory };
-        host: { now: () => number; multiplyPanels: (thread: number) => void };
+        host: {
+          now: () => number;
+          multiplyPanels: (thread: number) => void;
+          multiplyByBlas: (poolIndex: number) => void;
+        };
       },
     );
     readonly exports: Record<string, unknown>;

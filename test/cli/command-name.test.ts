@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { asStarted, commandNameOf } from '../../src/cli/command-name.ts';
+import { asStarted, COMMAND_NAMES, commandNameOf } from '../../src/cli/command-name.ts';
+import { commands } from '../../src/cli/program.ts';
 import { printable } from '../../src/cli/terminal.ts';
 import { shellQuoted } from '../../src/shell-quote.ts';
 import { gpt, run } from './run.ts';
@@ -52,6 +53,10 @@ describe.skipIf(process.platform === 'win32')('the command is named as it was st
     expect(stdout).toContain(`Usage: node ${gpt} sample`);
     expect(stdout).toMatch(new RegExp(`^ {2}node ${gpt} sample`, 'm'));
   });
+});
+
+test('the command lines of all commands are rewritten', () => {
+  expect(COMMAND_NAMES).toEqual(commands.map(({ name }) => name));
 });
 
 test('only command lines are rewritten, not words that look like them', () => {
