@@ -1,5 +1,10 @@
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { fileNameOf, processorNamed } from '../bench/machine.js';
+
+const { fileNameOf, processorNamed } = (await import(resolve('bench/machine.js'))) as {
+  fileNameOf: (machine: { readonly processor: string; readonly cores: number }) => string;
+  processorNamed: (name: string, cpuinfo: string) => string;
+};
 
 const cpuinfo = (vendor: string, family: number, model: number): string =>
   `processor\t: 0\nvendor_id\t: ${vendor}\ncpu family\t: ${family}\nmodel\t\t: ${model}\nmodel name\t: anything\nstepping\t: 1\n`;
@@ -18,11 +23,14 @@ test.each([
     'Intel(R) Xeon(R) Processor (family 6, model 143)',
     'intel-xeon-processor-family-6-model-143-2-cores',
   ],
-])('%s of %s, family %i, model %i, is %s; its results are in %s', (name, vendor, family, model, full, file) => {
-  const processor = processorNamed(name, cpuinfo(vendor, family, model));
-  expect(processor).toBe(full);
-  expect(fileNameOf({ processor, cores: 2 })).toBe(file);
-});
+])(
+  '%s of %s, family %i, model %i, is %s; its results are in %s',
+  (name, vendor, family, model, full, file) => {
+    const processor = processorNamed(name, cpuinfo(vendor, family, model));
+    expect(processor).toBe(full);
+    expect(fileNameOf({ processor, cores: 2 })).toBe(file);
+  },
+);
 
 test('a system without /proc/cpuinfo names its processor completely', () => {
   expect(processorNamed('Apple M4', '')).toBe('Apple M4');
