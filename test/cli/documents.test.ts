@@ -223,7 +223,7 @@ describe('gpt sample --few-shot', () => {
   });
 
   test.each<[args: string, refusal: Refusal]>([
-    ['sample -m run --few-shot examples.txt --prompt a', [1, 'text-too-short', 'examples.txt … 4 of 8']],
+    ['sample -m run --few-shot examples.txt --prompt a', [1, 'text-too-short', 'examples.txt … 4 of the 8']],
     ['sample -m masked --few-shot gone.txt --prompt a', [1, 'ENOENT', 'gone.txt']],
     ['sample -m masked --few-shot bad.jsonl --prompt a', [1, 'damaged-file', 'bad.jsonl:1']],
     [

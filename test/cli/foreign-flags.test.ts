@@ -57,7 +57,7 @@ test.each([
 test('an unquoted prompt gets the hint to quote it', async () => {
   const { stderr, code } = await runInProcess(['sample', 'Call', 'me']);
   expect(stderr).toMatch(/^error: .*'sample'/);
-  expect(stderr).toMatch(/\nhint: .*quotes.*gpt sample --help\n$/);
+  expect(stderr).toMatch(/\nhint: .*quote.*gpt sample --help\n$/);
   expect(code).toBe(2);
 });
 

@@ -53,7 +53,7 @@ test('a run that does not fit in memory is refused before anything is allocated'
 test('bench measures the models given', async () => {
   const { code, stdout } = await at('bench nano --seconds 0.1');
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^model +params +batch +memory +training +a step +products +sampling\n/);
+  expect(stdout).toMatch(/^model +params +batch +memory +training +step +GEMM +sampling\n/);
   expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   expect(stdout).toMatch(
     /nano +810K +12×64 +[\d.]+ MB +[\d,]+ tok\/s +[\d.]+ ms +[\d.]+ GFLOP\/s +[\d,]+ tok\/s\n$/,
