@@ -1,9 +1,16 @@
 /** The choice of a model and its recipe for a corpus and a compute budget. docs/recipe.md has the experiments. */
-import { costlyParameters, elements, parameterOf, parameterTable } from '../model/parameters.ts';
+import {
+  costlyParameters,
+  countTrained,
+  elements,
+  parameterOf,
+  parameterTable,
+} from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig, ModelShape } from '../model/config.ts';
 import type { ParameterRole } from '../model/parameter.ts';
 import { UsageError } from '../errors.ts';
+import { isLikelyMemorized } from './memorizing.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
 import { FINE_TUNING, LION_DIVISOR } from './options/learning-rate.ts';
@@ -52,7 +59,7 @@ export type ChosenRecipe = Required<
     'batchSize' | 'dropout' | 'learningRate' | 'beta2' | 'weightDecay' | 'schedule' | 'minLr' | 'patience'
   >
 > &
-  Required<Pick<TrainModelOptions, 'arch' | 'optimizer'>>;
+  Required<Pick<TrainModelOptions, 'arch' | 'optimizer' | 'tieWordEmbeddings'>>;
 
 /**
  * Fewest tokens per parameter of the layers: with fewer, a smaller model learns more, as it sees more tokens in the same time.
@@ -95,10 +102,17 @@ export function chooseModel(
   const hasAdapters = given.loraRank !== undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
   const lengthFor = (shape: ModelShape) => {
-    const config = modelConfig(resolveOptions({ ...given, arch, optimizer, ...shape }), vocabSize);
+    // A head with more numbers than the text has tokens memorizes it.
+    const tieWordEmbeddings =
+      given.tieWordEmbeddings ??
+      (architectureOf({ arch }).tieWordEmbeddings || vocabSize * shape.nEmbd > trainTokens);
+    const options = { ...given, arch, optimizer, tieWordEmbeddings, ...shape };
+    const config = modelConfig(resolveOptions(options), vocabSize);
     return {
       shape,
+      tieWordEmbeddings,
       parameters: parametersOfLayers(config),
+      trained: countTrained(config),
       ...lengthOf(config, optimizer, {
         ...(typeof flops === 'number' ? { flops, flopsPerStep: 0 } : flops(config, optimizer)),
         maxTokens: MAX_EPOCHS * trainTokens,
@@ -116,37 +130,50 @@ export function chooseModel(
     candidates[0] ??
     lengthFor(shapes[0]); // throws the error that says why
   const isLong = chosen.tokens >= LONG_RUN && given.blockSize === undefined;
-  const { shape, tokens, inStep } = isLong
+  const { shape, tieWordEmbeddings, trained, tokens, inStep } = isLong
     ? lengthFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;
   const epochs = tokens / trainTokens;
-  // Lion's rate is lower and its weight decay higher, so that their product is the same.
-  const lion = optimizer === 'lion' ? LION_DIVISOR : 1;
-  const usualRate = optimizer === 'muon' ? 2.6e-3 : 3e-3;
-  const forLength = Math.min(1, Math.sqrt(USUAL_TOKENS / tokens));
-  const learningRate = rounded((usualRate * forLength * Math.sqrt(128 / shape.nEmbd)) / lion);
+  const isMemorized = isNew && isLikelyMemorized(trained, trainTokens, epochs);
   return {
     arch,
     ...shape,
+    tieWordEmbeddings,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: hasAdapters ? 0 : dropoutFor(epochs),
-    learningRate: hasAdapters
-      ? rounded(LORA_LEARNING_RATE / lion)
-      : isNew
-        ? learningRate
-        : rounded(FINE_TUNING * learningRate),
+    dropout: hasAdapters ? 0 : dropoutFor(epochs, isMemorized),
+    learningRate: learningRateFor(optimizer, { nEmbd: shape.nEmbd, tokens }, given),
     beta2: 0.99,
-    weightDecay: lion * (hasAdapters ? LORA_WEIGHT_DECAY : WEIGHT_DECAY),
+    weightDecay: lionFactor(optimizer) * (hasAdapters ? LORA_WEIGHT_DECAY : WEIGHT_DECAY),
     schedule: 'linear',
     minLr: 0,
     patience: 8,
   };
 }
 
-/** The more often a text is repeated, the more dropout pays. */
-const dropoutFor = (epochs: number): number =>
-  epochs < 8 ? 0 : epochs < 14 ? 0.05 : epochs < 20 ? 0.1 : 0.2;
+/** The peak learning rate of a run over `tokens`. */
+function learningRateFor(
+  optimizer: OptimizerName,
+  { nEmbd, tokens }: { readonly nEmbd: number; readonly tokens: number },
+  { initFrom, loraRank }: TrainModelOptions,
+): number {
+  const factor = lionFactor(optimizer);
+  if (loraRank !== undefined) return rounded(LORA_LEARNING_RATE / factor);
+  const usual = optimizer === 'muon' ? 2.6e-3 : 3e-3;
+  const forLength = Math.min(1, Math.sqrt(USUAL_TOKENS / tokens));
+  const rate = rounded((usual * forLength * Math.sqrt(128 / nEmbd)) / factor);
+  return initFrom === undefined ? rate : rounded(FINE_TUNING * rate);
+}
+
+/** Lion's learning rate is lower by this factor and its weight decay higher, so that their product is the same. */
+const lionFactor = (optimizer: OptimizerName): number => (optimizer === 'lion' ? LION_DIVISOR : 1);
+
+/** The more often a text is repeated, the more dropout pays, and the earlier with a large vocabulary. */
+const dropoutFor = (epochs: number, isMemorized: boolean): number => {
+  if (epochs >= 20) return 0.2;
+  if (epochs >= 14 || isMemorized) return 0.1;
+  return epochs >= 8 ? 0.05 : 0;
+};
 
 /** Parameters without embeddings and output head: those that do not grow with the vocabulary or the context. */
 const parametersOfLayers = (config: ModelConfig): number =>

@@ -3,7 +3,7 @@ import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, fitMore, fitToBudget } from '../../src/train/budget.ts';
-import { chooseModel, maxSteps } from '../../src/train/choose-model.ts';
+import { chooseModel, maxSteps, type TextFacts } from '../../src/train/choose-model.ts';
 import { optionTable } from '../../src/train/options.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
 import { tokenizers } from '../../src/tokenizer/registry.ts';
@@ -58,6 +58,15 @@ describe('the model chosen for a time budget', () => {
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
+  test('has more dropout where a large vocabulary lets it memorize the text', () => {
+    const words = { trainTokens: 240_000, vocabSize: 20_000 };
+    const options = { corpus: [], nLayer: 3, nEmbd: 96, nHead: 3 };
+    const chosen = (facts: TextFacts, epochs: number): number =>
+      chooseModel(facts, epochs * facts.trainTokens * 6 * 2.2e6, options).dropout;
+    expect(chosen(words, 6)).toBe(0.1);
+    expect(chosen(words, 2)).toBe(0);
+    expect(chosen({ ...words, trainTokens: 860_000 }, 6)).toBe(0);
+  });
   test('has a context length that fits the text', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])
       expect(chooseModel({ ...text, trainTokens }, 1e13).blockSize).toBeLessThan(trainTokens);
@@ -94,6 +103,15 @@ describe('the architecture of a new model', () => {
   test('the recipe is that of the shape that is given in part', () => {
     expect(chosen({ nEmbd: 1024 }).learningRate).toBeLessThan(chosen({}).learningRate / 2);
     expect(chosen({ blockSize: 1024 }).batchSize).toBeLessThan(chosen({}).batchSize / 4);
+  });
+  test('its head is tied if it would have more numbers than the text has tokens', () => {
+    const isTied = (trainTokens: number, vocabSize: number, options: object = {}): boolean =>
+      chooseModel({ trainTokens, vocabSize }, 1e13, { corpus: [], nEmbd: 96, ...options }).tieWordEmbeddings;
+    expect(isTied(250_000, 20_000)).toBe(true);
+    expect(isTied(250_000, 2600)).toBe(false);
+    expect(isTied(6000, 65)).toBe(true);
+    expect(isTied(1e6, 65, { arch: 'gpt2' })).toBe(true); // as always in GPT-2
+    expect(isTied(250_000, 20_000, { tieWordEmbeddings: false })).toBe(false);
   });
   test('a trained model is fine-tuned with AdamW', () => {
     expect(chosen({ initFrom: 'gpt2' }).optimizer).toBe('adamw');

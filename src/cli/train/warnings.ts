@@ -3,6 +3,7 @@ import { inTerms } from '../../messages.ts';
 import { commandLineTerms } from '../command-line-terms.ts';
 import type { Caution } from '../../train/cautions.ts';
 import type { TrainEvent } from '../../train/events.ts';
+import { isLikelyMemorized } from '../../train/memorizing.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import {
   againstHighRate,
@@ -22,18 +23,11 @@ import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatCountOf, formatNumber, formatPercent } from '../../format.ts';
 
 type UpcomingRun = Flags &
-  Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isLimitedByText' | 'cautions'> & {
+  Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isSizeChosen' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
 
-/** Parameters per token of text above which a model is likely to memorize it. */
-const MAX_PARAMETERS_PER_TOKEN = 8;
-/**
- * Epochs that do little harm: the first four teach about as much as new text, and from sixteen on little is gained
- * (Muennighoff et al. 2023).
- */
-const HARMLESS_EPOCHS = 4;
 const MAX_UNKNOWN = 0.05;
 
 /** The warning about an option that does not do what its help says. */
@@ -44,8 +38,7 @@ export const cautionWarning = ({ option, why }: Caution): string =>
 export function warningsBefore(run: UpcomingRun): string[] {
   const { settings, trainedParameters: parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
-  const isTooLarge = parameters > MAX_PARAMETERS_PER_TOKEN * tokens.train && epochs > HARMLESS_EPOCHS;
-  if (isTooLarge && !run.isLimitedByText)
+  if (isLikelyMemorized(parameters, tokens.train, epochs) && !run.isSizeChosen)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,

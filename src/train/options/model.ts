@@ -88,7 +88,7 @@ export const modelRows = {
     value: trueOrFalse,
     placeholder: 'boolean',
     help: 'true: the output head is the token embedding',
-    defaultHelp: "the architecture's",
+    defaultHelp: "the architecture's, or chosen for the text",
     default: ({ arch }) => architectureOf({ arch }).tieWordEmbeddings,
     onResume: 'fixed',
     stored: orAbsent(trueOrFalse),

@@ -4,6 +4,7 @@ import { countParameters, countTrained } from '../../model/parameters.ts';
 import { sequencesBefore } from '../sequences.ts';
 import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
+import type { Origin } from './origin.ts';
 import type { PreparedRun } from './prepare-run.ts';
 
 export function describeRun(
@@ -37,6 +38,7 @@ export function describeRun(
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
     decisionSeconds: prepared.decisionSeconds,
+    isSizeChosen: prepared.time !== undefined && isSizeOpen(origin),
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     hosts,
@@ -48,4 +50,9 @@ export function describeRun(
     shortfall: backend.shortfall,
     uniformLoss: Math.log(config.vocabSize),
   };
+}
+
+function isSizeOpen({ resumed, options }: Origin): boolean {
+  const { initFrom, preset, nLayer, nEmbd } = options;
+  return resumed === undefined && [initFrom, preset, nLayer, nEmbd].every((given) => given === undefined);
 }

@@ -13,7 +13,7 @@ const plan = {
   config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
-  isLimitedByText: false,
+  isSizeChosen: false,
   settings: {
     minFrequency: 1,
     vocabSize: Infinity,
@@ -116,7 +116,7 @@ describe('warnings before the first step', () => {
   });
   test('ignore a size and number of steps that were chosen for a short text', () => {
     const large = { ...plan, trainedParameters: 10_700_000, epochs: 80 };
-    expect(warningsBefore({ ...large, isLimitedByText: true })).toEqual([]);
+    expect(warningsBefore({ ...large, isSizeChosen: true })).toEqual([]);
   });
 });
 
