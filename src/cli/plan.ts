@@ -6,8 +6,6 @@ import { defaultThreads } from '../engine/wasm.ts';
 import { costOn, acceleratorNames, accelerators, type Accelerator } from '../forecast/hardware.ts';
 import { forecastHosts } from '../forecast/hosts.ts';
 import { forecastRun } from '../forecast/run-forecast.ts';
-import { cautionsAboutRanks } from '../train/ranks/rank-cautions.ts';
-import { splitBatch } from '../train/ranks/split-batch.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { startActivity } from './activity.ts';
 import { warnOfReplacements } from './decoding-options.ts';
@@ -126,6 +124,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     {
       tokens,
       flopsPerParameter,
+      hosts,
       threads: options.threads ?? defaultThreads(),
       preparing: preparation.report,
       measuring: () => preparation.update('measuring this computer'),
@@ -138,9 +137,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     }),
   );
   reportUnused(forecast.rejected);
-  const batch = hosts === undefined ? forecast.settings : splitBatch(forecast.settings, options, hosts);
-  for (const caution of [...forecast.cautions, ...cautionsAboutRanks(options, batch, hosts ?? 1)])
-    warn(cautionWarning(caution));
+  for (const caution of forecast.cautions) warn(cautionWarning(caution));
   warnOfReplacements(forecast.replacements, forecast.settings.encoding);
   const steps = hosts === undefined ? [] : forecastHosts(forecast, options, hosts, network);
   if (json)

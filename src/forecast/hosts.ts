@@ -12,7 +12,7 @@ import type { RunForecast } from './run-forecast.ts';
  * The run's step on 1, 2, 4, … and `most` hosts, each with one rank.
  *
  * @param given options of the run as they were given
- * @throws UsageError if a step has too few sequences for that number of hosts
+ * @param most number of hosts for which the run is forecast
  */
 export function forecastHosts(
   { settings, config, steps, here }: Pick<RunForecast, 'settings' | 'config' | 'steps' | 'here'>,
@@ -20,7 +20,6 @@ export function forecastHosts(
   most: number,
   network: NetworkModel,
 ): StepForecast[] {
-  splitBatch(settings, given, most); // an error names that number
   const trained = countTrained(config);
   // A synchronization also takes the mean of the replicas' averages.
   const isAveraged = settings.syncEvery !== undefined && settings.emaDecay > 0;

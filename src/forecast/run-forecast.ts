@@ -10,6 +10,8 @@ import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
 import { budgetSeconds, fitToBudget, referenceModel, usualModel } from '../train/budget.ts';
 import { cautionsAboutPrecision } from '../train/matmul-precision.ts';
+import { cautionsAboutRanks } from '../train/ranks/rank-cautions.ts';
+import { splitBatch } from '../train/ranks/split-batch.ts';
 import { memoryLimit, type MemoryLimit } from '../train/memory.ts';
 import {
   stateBytes,
@@ -42,6 +44,8 @@ export interface ForecastOptions {
   readonly tokens?: number | undefined;
   readonly flopsPerParameter?: number | undefined;
   readonly threads: number;
+  /** Hosts that will share each step, one rank on each: a chosen batch is a multiple of them. Default: 1. */
+  readonly hosts?: number | undefined;
   /** Receives progress of reading and tokenizing. */
   readonly preparing?: Report | undefined;
   /** Called before the speed of this CPU or GPU is measured. */
@@ -117,7 +121,7 @@ async function forecastOn(
   given: TrainModelOptions,
   wanted: ForecastOptions,
 ): Promise<RunForecast> {
-  const { flopsPerParameter = FLOPS_PER_PARAMETER } = wanted;
+  const { flopsPerParameter = FLOPS_PER_PARAMETER, hosts = 1 } = wanted;
   engine.matmulPrecision = given.matmulPrecision ?? 'float32';
   const start = openStartingModel(given);
   const options = start?.options ?? given;
@@ -144,7 +148,11 @@ async function forecastOn(
     textTokens,
     replacements,
     settings,
-    cautions: [...cautionsAbout(given, settings), ...cautionsAboutPrecision(given)],
+    cautions: [
+      ...cautionsAbout(given, settings),
+      ...cautionsAboutRanks(given, splitBatch(settings, options, hosts), hosts),
+      ...cautionsAboutPrecision(given),
+    ],
     config,
     parameters,
     parts: parametersByPart(config),
@@ -253,11 +261,11 @@ async function forText(
   options: TrainModelOptions,
   engine: LazyBackend,
   tokenizer: Tokenizer | undefined,
-  { preparing, measuring }: ForecastOptions,
+  { preparing, ...wanted }: ForecastOptions,
 ): Promise<ForecastBasis> {
   const data = readTrainingData(options, tokenizer, preparing);
   try {
-    return await forData(options, data, engine, measuring);
+    return await forData(options, data, engine, wanted);
   } finally {
     data.close();
   }
@@ -267,7 +275,7 @@ async function forData(
   options: TrainModelOptions,
   data: TrainingData,
   engine: LazyBackend,
-  measuring: ForecastOptions['measuring'],
+  { measuring, hosts }: Pick<ForecastOptions, 'measuring' | 'hosts'>,
 ): Promise<ForecastBasis> {
   const seconds = budgetSeconds(options);
   const usual = usualModel(options, data, engine.threads) ?? options;
@@ -276,7 +284,7 @@ async function forData(
   const { options: fitted, costs } =
     seconds === undefined
       ? { options, costs: undefined }
-      : await fitToBudget(options, data, { seconds, engine });
+      : await fitToBudget(options, data, { seconds, engine, divisor: hosts });
   return {
     corpus: data.corpus,
     validationCorpus: data.validationCorpus,

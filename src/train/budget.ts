@@ -167,9 +167,15 @@ export async function fitToBudget(
     seconds,
     engine,
     ranks = 1,
+    divisor = ranks,
     asked = performance.now(),
     calibration = Math.min(CALIBRATION_SECONDS, CALIBRATION_SHARE * seconds),
-  }: Omit<TimeToFit, 'asked'> & { readonly asked?: number; readonly calibration?: number },
+  }: Omit<TimeToFit, 'asked'> & {
+    readonly asked?: number;
+    readonly calibration?: number;
+    /** Divides a chosen batch; default: the ranks. */
+    readonly divisor?: number | undefined;
+  },
 ): Promise<Fitted> {
   const facts = { trainTokens: data.train.length, vocabSize: data.tokenizer.vocabSize };
   const given = withoutTime(options);
@@ -177,7 +183,7 @@ export async function fitToBudget(
     options.preset === undefined
       ? chooseModel(facts, await computeIn(seconds, { engine, ranks, calibration }), given)
       : { schedule: 'wsd' as const };
-  const unsplit = resolveOptions({ ...divisible(choice, ranks), ...given });
+  const unsplit = resolveOptions({ ...divisible(choice, divisor), ...given });
   const split = splitBatch(unsplit, given, ranks);
   const chosen = { ...choice, ...given, ...split };
   const settings = resolveOptions(chosen);

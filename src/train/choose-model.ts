@@ -68,7 +68,7 @@ export type ChosenRecipe = Required<
  */
 const TOKENS_PER_PARAMETER = 4;
 /** With more parameters of the layers per token of text than this, a model memorizes the text. */
-const PARAMETERS_PER_TOKEN = 4;
+const MAX_LAYER_PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
 /** Tokens per step: for a run of four million tokens, and the limits. */
@@ -101,8 +101,8 @@ export function chooseModel(
   const isNew = given.initFrom === undefined;
   const hasAdapters = given.loraRank !== undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
-  const lengthFor = (shape: ModelShape) => {
-    // A head with more numbers than the text has tokens memorizes it.
+  const candidateFor = (shape: ModelShape) => {
+    // An untied head with more parameters than the text has tokens memorizes it.
     const tieWordEmbeddings =
       given.tieWordEmbeddings ??
       (architectureOf({ arch }).tieWordEmbeddings || vocabSize * shape.nEmbd > trainTokens);
@@ -120,28 +120,28 @@ export function chooseModel(
     };
   };
   const shapes = shapesFor(trainTokens, given);
-  const candidates = shapes.flatMap((shape) => ifPossible(() => lengthFor(shape)) ?? []);
+  const candidates = shapes.flatMap((shape) => ifPossible(() => candidateFor(shape)) ?? []);
   const chosen =
     candidates.findLast(
       (each) =>
         each.tokens >= TOKENS_PER_PARAMETER * each.parameters &&
-        each.parameters <= PARAMETERS_PER_TOKEN * trainTokens,
+        each.parameters <= MAX_LAYER_PARAMETERS_PER_TOKEN * trainTokens,
     ) ??
     candidates[0] ??
-    lengthFor(shapes[0]); // throws the error that says why
+    candidateFor(shapes[0]); // throws the error that says why
   const isLong = chosen.tokens >= LONG_RUN && given.blockSize === undefined;
   const { shape, tieWordEmbeddings, trained, tokens, inStep } = isLong
-    ? lengthFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
+    ? candidateFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;
   const epochs = tokens / trainTokens;
-  const isMemorized = isNew && isLikelyMemorized(trained, trainTokens, epochs);
+  const mayMemorize = isNew && isLikelyMemorized(trained, trainTokens, epochs);
   return {
     arch,
     ...shape,
     tieWordEmbeddings,
     optimizer,
     batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
-    dropout: hasAdapters ? 0 : dropoutFor(epochs, isMemorized),
+    dropout: hasAdapters ? 0 : dropoutFor(epochs, mayMemorize),
     learningRate: learningRateFor(optimizer, { nEmbd: shape.nEmbd, tokens }, given),
     beta2: 0.99,
     weightDecay: lionFactor(optimizer) * (hasAdapters ? LORA_WEIGHT_DECAY : WEIGHT_DECAY),
@@ -168,10 +168,10 @@ function learningRateFor(
 /** Lion's learning rate is lower by this factor and its weight decay higher, so that their product is the same. */
 const lionFactor = (optimizer: OptimizerName): number => (optimizer === 'lion' ? LION_DIVISOR : 1);
 
-/** The more often a text is repeated, the more dropout pays, and the earlier with a large vocabulary. */
-const dropoutFor = (epochs: number, isMemorized: boolean): number => {
+/** The more often a text is repeated, the more dropout pays, and earlier with many parameters per token. */
+const dropoutFor = (epochs: number, mayMemorize: boolean): number => {
   if (epochs >= 20) return 0.2;
-  if (epochs >= 14 || isMemorized) return 0.1;
+  if (epochs >= 14 || mayMemorize) return 0.1;
   return epochs >= 8 ? 0.05 : 0;
 };
 

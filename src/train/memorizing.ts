@@ -1,7 +1,7 @@
 /** When a model memorizes its text instead of learning from it. */
 
-/** Parameters per token of text above which it is likely. */
-const PARAMETERS_PER_TOKEN = 8;
+/** Trained parameters per token of text above which it is likely. */
+const TRAINED_PER_TOKEN = 8;
 /**
  * Epochs that do little harm: the first four teach about as much as new text, and from sixteen on little is gained
  * (Muennighoff et al. 2023).
@@ -10,4 +10,4 @@ const HARMLESS_EPOCHS = 4;
 
 /** @param parameters all that are trained */
 export const isLikelyMemorized = (parameters: number, trainTokens: number, epochs: number): boolean =>
-  parameters > PARAMETERS_PER_TOKEN * trainTokens && epochs > HARMLESS_EPOCHS;
+  parameters > TRAINED_PER_TOKEN * trainTokens && epochs > HARMLESS_EPOCHS;

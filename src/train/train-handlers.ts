@@ -47,8 +47,8 @@ export interface RunDescription {
   readonly expectedSeconds: number | undefined;
   /** Seconds it took to find the faster device, with `auto`; they are part of a time limit. */
   readonly decisionSeconds: number;
-  /** The model's size was chosen for text and time, not given. */
-  readonly isSizeChosen: boolean;
+  /** The model's size and dropout were chosen for text and time, not given. */
+  readonly isModelChosen: boolean;
   /** The run has a time limit, and ends before it, after MAX_EPOCHS: the text is short. */
   readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */

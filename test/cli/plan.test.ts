@@ -133,7 +133,7 @@ test('--network takes names, or a latency and a bandwidth', async () => {
     );
 });
 
-test('a plan warns of what training would with as many ranks', async () => {
+test('a plan gives the warnings of a training run on as many ranks', async () => {
   const warnings = async (args: string): Promise<string> =>
     (await at(`plan --preset nano --max-iters 100 ${args}`)).stderr;
   expect(await warnings('--reduce-dtype bf16')).toMatch(
@@ -143,6 +143,10 @@ test('a plan warns of what training would with as many ranks', async () => {
   expect(await warnings('--hosts 5')).toMatch(
     /^warning: --batch-size makes 6 micro-batches a step for 5 ranks, .*\n$/,
   );
+  // A batch that is chosen is a multiple of the ranks.
+  const chosen = await at('plan corpus.txt --minutes 0.05 --hosts 16');
+  expect(chosen).toMatchObject({ stderr: '', code: 0 });
+  expect(chosen.stdout).toMatch(/^ +16 +[\d.]+ m?s .*×/m);
 });
 
 test('--network without --hosts is refused', async () => {

@@ -58,14 +58,15 @@ describe('the model chosen for a time budget', () => {
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
-  test('has more dropout where a large vocabulary lets it memorize the text', () => {
+  test('has dropout after fewer epochs if it has many parameters per token of the text', () => {
     const words = { trainTokens: 240_000, vocabSize: 20_000 };
     const options = { corpus: [], nLayer: 3, nEmbd: 96, nHead: 3 };
-    const chosen = (facts: TextFacts, epochs: number): number =>
-      chooseModel(facts, epochs * facts.trainTokens * 6 * 2.2e6, options).dropout;
+    const chosen = (facts: TextFacts, epochs: number, more: object = {}): number =>
+      chooseModel(facts, epochs * facts.trainTokens * 6 * 2.2e6, { ...options, ...more }).dropout;
     expect(chosen(words, 6)).toBe(0.1);
     expect(chosen(words, 2)).toBe(0);
     expect(chosen({ ...words, trainTokens: 860_000 }, 6)).toBe(0);
+    expect(chosen(words, 6, { initFrom: 'gpt2' })).toBe(0);
   });
   test('has a context length that fits the text', () => {
     for (const trainTokens of [2, 17, 100, 2000, 30_000])

@@ -23,7 +23,7 @@ import { unspacedNotice } from '../unspaced-notice.ts';
 import { formatCount, formatCountOf, formatNumber, formatPercent } from '../../format.ts';
 
 type UpcomingRun = Flags &
-  Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isSizeChosen' | 'cautions'> & {
+  Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isModelChosen' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
     readonly tokenizer: { readonly vocabulary: readonly string[] };
   };
@@ -38,7 +38,7 @@ export const cautionWarning = ({ option, why }: Caution): string =>
 export function warningsBefore(run: UpcomingRun): string[] {
   const { settings, trainedParameters: parameters, tokens, epochs, config, tokenizer } = run;
   const warnings = run.cautions.map(cautionWarning);
-  if (isLikelyMemorized(parameters, tokens.train, epochs) && !run.isSizeChosen)
+  if (isLikelyMemorized(parameters, tokens.train, epochs) && !run.isModelChosen)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,

@@ -38,7 +38,7 @@ export function describeRun(
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
     decisionSeconds: prepared.decisionSeconds,
-    isSizeChosen: prepared.time !== undefined && isSizeOpen(origin),
+    isModelChosen: prepared.time !== undefined && isModelOpen(origin),
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     hosts,
@@ -52,7 +52,10 @@ export function describeRun(
   };
 }
 
-function isSizeOpen({ resumed, options }: Origin): boolean {
-  const { initFrom, preset, nLayer, nEmbd } = options;
-  return resumed === undefined && [initFrom, preset, nLayer, nEmbd].every((given) => given === undefined);
+/** Whether no option says anything about size and dropout. A starting model sets the number of layers. */
+function isModelOpen({ resumed, options }: Origin): boolean {
+  const { preset, nLayer, nEmbd, tieWordEmbeddings, dropout } = options;
+  return (
+    resumed === undefined && [preset, nLayer, nEmbd, tieWordEmbeddings, dropout].every((x) => x === undefined)
+  );
 }

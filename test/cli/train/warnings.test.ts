@@ -13,7 +13,7 @@ const plan = {
   config: { blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
-  isSizeChosen: false,
+  isModelChosen: false,
   settings: {
     minFrequency: 1,
     vocabSize: Infinity,
@@ -114,9 +114,9 @@ describe('warnings before the first step', () => {
   test('ignore a large model that reads the text once or twice', () => {
     expect(warningsBefore({ ...plan, trainedParameters: 10_700_000, epochs: 2 })).toEqual([]);
   });
-  test('ignore a size and number of steps that were chosen for a short text', () => {
+  test('ignore a model that was chosen for text and time', () => {
     const large = { ...plan, trainedParameters: 10_700_000, epochs: 80 };
-    expect(warningsBefore({ ...large, isSizeChosen: true })).toEqual([]);
+    expect(warningsBefore({ ...large, isModelChosen: true })).toEqual([]);
   });
 });
 

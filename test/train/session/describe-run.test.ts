@@ -10,22 +10,31 @@ writeFileSync(corpus, 'the white whale and the sea.\n'.repeat(20));
 
 async function described(name: string, options: Partial<TrainOptions>): Promise<RunDescription> {
   let run: RunDescription | undefined;
-  const outDir = join(folder, name);
+  const where = options.resume === undefined ? { outDir: join(folder, name) } : {};
   const start = (made: RunDescription): void => void (run = made);
-  await train({ corpus: [corpus], outDir, sampleTokens: 0, ...options }, { start });
+  await train({ corpus: [corpus], sampleTokens: 0, ...where, ...options }, { start });
   return run!;
 }
 
-test('a size is chosen in a run with a time limit that names none', async () => {
-  expect(await described('chosen', { minutes: 0.01 })).toMatchObject({ isSizeChosen: true });
-  expect(await described('width', { minutes: 0.01, nEmbd: 16 })).toMatchObject({ isSizeChosen: false });
-  expect(await described('preset', { minutes: 0.01, preset: 'nano', blockSize: 8 })).toMatchObject({
-    isSizeChosen: false,
-  });
-  expect(await described('tuned', { minutes: 0.01, initFrom: join(folder, 'chosen') })).toMatchObject({
-    isSizeChosen: false,
-  });
-  expect(
-    await described('steps', { maxIters: 1, nLayer: 1, nHead: 1, nEmbd: 8, blockSize: 8 }),
-  ).toMatchObject({ isSizeChosen: false });
+test.each([
+  ['a time limit', {}, true],
+  ['layers', { nLayer: 1 }, false],
+  ['a width', { nEmbd: 16 }, false],
+  ['a preset', { preset: 'nano', blockSize: 8, batchSize: 2 }, false],
+  ['a dropout', { dropout: 0 }, false],
+  ['an untied head', { tieWordEmbeddings: false }, false],
+] as const)('a run with %s, %j: the model was chosen: %s', async (name, options, isModelChosen) => {
+  expect(await described(name, { minutes: 0.01, ...options })).toMatchObject({ isModelChosen });
+});
+
+test('the model of a run with a number of steps was not chosen', async () => {
+  const { isModelChosen } = await described('steps', { maxIters: 1, blockSize: 8, batchSize: 2 });
+  expect(isModelChosen).toBe(false);
+});
+
+test('the model of a run that starts from another or is resumed was not chosen', async () => {
+  const { folder: first } = await described('first', { minutes: 0.01 });
+  const tuned = await described('tuned', { minutes: 0.01, initFrom: first });
+  const resumed = await described('resumed', { resume: first, minutes: 0.01 });
+  expect([tuned.isModelChosen, resumed.isModelChosen]).toEqual([false, false]);
 });
