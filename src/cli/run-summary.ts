@@ -1,6 +1,7 @@
 /** Describes models and runs in the same way for every command. */
 import { evaluationFields } from '../checkpoint/logs.ts';
 import { summarizeRun, type RunRecord } from '../inspect/run-record.ts';
+import { architectureOf } from '../model/architectures/registry.ts';
 import { presets, type ModelConfig } from '../model/config.ts';
 import { countTrained } from '../model/parameters.ts';
 import type { Settings } from '../train/settings.ts';
@@ -24,8 +25,14 @@ export function describeModel({
     (field) => presets[settings.preset][field] === config[field],
   );
   const shape = `${formatCountOf(nLayer, 'layer')}, ${formatCountOf(nHead, 'head')}, ${formatCountOf(nEmbd, 'channel')}, block ${blockSize}`;
-  return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}; ${formatCount(parameters)} parameters${describeAdapters(config)}`;
+  return `${isPreset ? `${settings.preset}: ` : ''}${shape}${dropout > 0 ? `, dropout ${dropout}` : ''}${describeHead(config)}; ${formatCount(parameters)} parameters${describeAdapters(config)}`;
 }
+
+/** `, tied head` or `, untied head` where that is not the architecture's default. */
+export const describeHead = (config: ModelConfig): string =>
+  config.tieWordEmbeddings === architectureOf(config).tieWordEmbeddings
+    ? ''
+    : `, ${config.tieWordEmbeddings ? 'tied' : 'untied'} head`;
 
 const describeAdapters = (config: ModelConfig): string =>
   config.lora === undefined

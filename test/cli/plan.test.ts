@@ -133,6 +133,15 @@ test('--network takes names, or a latency and a bandwidth', async () => {
     );
 });
 
+test('a plan names the head where it is not that of the architecture', async () => {
+  const model = async (args: string): Promise<string> =>
+    /^ *model .*$/m.exec((await at(`plan --preset nano --max-iters 100${args}`)).stdout)![0];
+  expect(await model('')).not.toContain('head;');
+  expect(await model(' --tie-word-embeddings false')).toMatch(/block 64, untied head; /);
+  expect(await model(' --arch qwen3')).not.toContain('head;');
+  expect(await model(' --arch qwen3 --tie-word-embeddings true')).toMatch(/block 64, tied head; /);
+});
+
 test('a plan gives the warnings of a training run on as many ranks', async () => {
   const warnings = async (args: string): Promise<string> =>
     (await at(`plan --preset nano --max-iters 100 ${args}`)).stderr;

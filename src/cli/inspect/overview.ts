@@ -19,7 +19,7 @@ import { formatColumns } from '../columns.ts';
 import { factTable } from '../fact-table.ts';
 import { whileDoing } from '../activity.ts';
 import { chartLegend, lineChart, MAX_CHART_WIDTH } from '../line-chart.ts';
-import { lossesToJson } from '../run-summary.ts';
+import { describeHead, lossesToJson } from '../run-summary.ts';
 import { printJson, snakeCased } from '../json-output.ts';
 import { runOf } from '../read-run.ts';
 import { print, printableLine, stdoutColors } from '../terminal.ts';
@@ -62,7 +62,7 @@ function modelTable({ model, state }: RunRecord, width: number): string {
       'shape',
       `${formatCountOf(nLayer, 'layer')}, ${formatCountOf(nHead, 'head')}, ${formatCountOf(nEmbd, 'channel')}, block ${blockSize}; ${formatCount(countParameters(config))} parameters`,
     ],
-    ['kind', `${architectureOf(config).describe(config)}, dropout ${config.dropout}`],
+    ['kind', `${architectureOf(config).describe(config)}${describeHead(config)}, dropout ${config.dropout}`],
     ['tokenizer', `${tokenizer.kind}, ${formatNumber(config.vocabSize)} tokens`],
     ['', stdoutColors.dim(someTokens(tokenizer, value))],
   ];
