@@ -6,10 +6,10 @@
  * It takes about half an hour on two cores, and the Python of `npm run test:interop`.
  */
 import { writeFileSync } from 'node:fs';
-import { machine, readArguments, tableOf } from './common.js';
+import { readArguments, tableOf } from './common.js';
 import { measureLimits } from './limits.js';
 import { measureLora } from './lora.js';
-import { fileNameOf } from './machine.js';
+import { fileNameOf, machine } from './machine.js';
 import { measureSampling } from './sampling.js';
 import { measureTokenizing } from './tokenizing.js';
 import { measureTraining } from './training.js';

@@ -5,7 +5,8 @@
  */
 import { timedProduct } from '../dist/engine/timed-product.js';
 import { createWasmBackend } from '../dist/engine/wasm.js';
-import { alternate, gpt, machine, markdown, medianOf, readArguments, times } from './common.js';
+import { alternate, gpt, markdown, medianOf, readArguments, times } from './common.js';
+import { machine } from './machine.js';
 import { titles } from './training.js';
 
 const { rounds, models } = readArguments();

@@ -6,7 +6,8 @@
 import { parseArgs } from 'node:util';
 import { timedProduct } from '../dist/engine/timed-product.js';
 import { createWasmBackend } from '../dist/engine/wasm.js';
-import { machine, markdown, median, times } from './common.js';
+import { markdown, median, times } from './common.js';
+import { machine } from './machine.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

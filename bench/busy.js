@@ -8,17 +8,8 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { benchModels } from '../dist/measure/models.js';
-import {
-  alternate,
-  count,
-  gpt,
-  machine,
-  markdown,
-  medianOf,
-  python,
-  readArguments,
-  times,
-} from './common.js';
+import { alternate, count, gpt, markdown, medianOf, python, readArguments, times } from './common.js';
+import { machine } from './machine.js';
 import { shapeFlags, titles } from './training.js';
 
 const cores = availableParallelism();

@@ -10,7 +10,6 @@ import { parseArgs } from 'node:util';
 import { median } from '../dist/median.js';
 import './own-node.js';
 
-export { machine } from './machine.js';
 export { median };
 
 /** @returns {{ rounds: number, python: string, corpus: string, models: string[] }} */

@@ -26,7 +26,8 @@ import { growingGemm, growingRead } from '../dist/engine/gpu-rates.js';
 import { benchModels } from '../dist/measure/models.js';
 import { startTraining } from '../dist/train/timed-training.js';
 import { trainModel } from '../dist/train/train-model.js';
-import { alternate, count, machine, markdown, medianOf, python, times } from './common.js';
+import { alternate, count, markdown, medianOf, python, times } from './common.js';
+import { machine } from './machine.js';
 import { shapeFlags } from './training.js';
 
 const { values } = parseArgs({

@@ -9,7 +9,8 @@ import { createWasmBackend } from '../dist/engine/wasm.js';
 import { benchModels } from '../dist/measure/models.js';
 import { medianRate } from '../dist/measure/rate.js';
 import { startTraining } from '../dist/train/timed-training.js';
-import { count, machine, markdown } from './common.js';
+import { count, markdown } from './common.js';
+import { machine } from './machine.js';
 
 const base = { blockSize: 128, nEmbd: 256, nLayer: 4, batchSize: 8 };
 const HEAD_SIZE = 32;

@@ -36,7 +36,9 @@ export function processorNamed(name, cpuinfo) {
 
 export const machine = () => ({
   processor: processorNamed(
-    cpus()[0].model.trim(),
+    cpus()[0]
+      .model.trim()
+      .replace(/^unknown$/, `${process.arch} processor`), // as on ARM under Linux
     process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '',
   ),
   cores: availableParallelism(),

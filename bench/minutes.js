@@ -21,7 +21,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { machine, markdown } from './common.js';
+import { markdown } from './common.js';
+import { machine } from './machine.js';
 import {
   evaluateGpt,
   fail,

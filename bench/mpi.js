@@ -8,7 +8,8 @@
  */
 import { parseArgs } from 'node:util';
 import { benchModels } from '../dist/measure/models.js';
-import { alternate, count, machine, markdown, medianOf, python, ranksOf, times } from './common.js';
+import { alternate, count, markdown, medianOf, python, ranksOf, times } from './common.js';
+import { machine } from './machine.js';
 import { fail } from './runs.js';
 import { shapeFlags, titles } from './training.js';
 

@@ -10,7 +10,8 @@ import { createWasmBackend } from '../dist/engine/wasm.js';
 import { llamaDefaults } from '../dist/model/architectures/llama-config.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
-import { machine, markdown, median, medianOf, times } from './common.js';
+import { markdown, median, medianOf, times } from './common.js';
+import { machine } from './machine.js';
 import { fail } from './failure.js';
 
 /** Layers, heads, channels, sequences of 128 tokens. */

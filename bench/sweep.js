@@ -13,7 +13,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { machine, markdown } from './common.js';
+import { markdown } from './common.js';
+import { machine } from './machine.js';
 import { evaluateGpt, fail, mean, thisGpt, trainGpt, WrongUsage } from './runs.js';
 
 /** Characters of the validation part. */

@@ -13,7 +13,8 @@ import { toBfloat16 } from '../dist/half-precision.js';
 import { elements, parameterTable } from '../dist/model/parameters.js';
 import { inQ8 } from '../dist/model/q8-weights.js';
 import { modelConfig, resolveOptions } from '../dist/train/settings.js';
-import { machine, markdown, median } from './common.js';
+import { markdown, median } from './common.js';
+import { machine } from './machine.js';
 
 const { values } = parseArgs({
   options: {
