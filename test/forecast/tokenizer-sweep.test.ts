@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { gainsOverChar } from '../../src/forecast/tokenizer-sweep.ts';
 
-test('texts of a megabyte: bpe is worth up to 4 %, words cost 23 %', () => {
+test('texts of a megabyte: bpe is worth up to 3 %, words cost 20 to 27 %', () => {
   const [bpe, word] = gainsOverChar(1.2e6);
-  expect(bpe).toEqual({ kind: 'bpe', least: expect.closeTo(-0.036, 3), most: expect.closeTo(-0.0014, 4) });
-  expect(word).toEqual({ kind: 'word', least: expect.closeTo(0.2275, 3), most: expect.closeTo(0.2275, 3) });
+  expect(bpe).toEqual({ kind: 'bpe', least: expect.closeTo(-0.0301, 3), most: expect.closeTo(-0.0028, 4) });
+  expect(word).toEqual({ kind: 'word', least: expect.closeTo(0.1997, 3), most: expect.closeTo(0.2737, 3) });
 });
 
 test('texts of four megabytes: bpe is worth 8 %, and words were not measured', () => {
