@@ -62,8 +62,8 @@ function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
   if (gains.length === 0) return [];
   const percent = (share: number): string => formatPercent(Math.abs(share), 0);
   const described = gains.map(({ kind, least, most }) => {
-    const [low, high] = [percent(least), percent(most)];
-    return `${low === high ? low : `${high} to ${low}`} ${most > 0 ? 'more' : 'fewer'} with --tokenizer ${kind}`;
+    const [low, high] = most > 0 ? [percent(least), percent(most)] : [percent(most), percent(least)];
+    return `${low === high ? low : `${low} to ${high}`} ${most > 0 ? 'more' : 'fewer'} with --tokenizer ${kind}`;
   });
   return [
     ['tokenizer', `char; bits per byte in three minutes on texts of this size: ${described.join(', ')}`],
