@@ -11,6 +11,7 @@ import { llamaDefaults } from '../dist/model/architectures/llama-config.js';
 import { trainingPrograms } from '../dist/train/programs.js';
 import { Trainer } from '../dist/train/trainer.js';
 import { markdown, median, medianOf, times } from './common.js';
+import { optimizerOptions } from './contenders/optimizer-options.js';
 import { machine } from './machine.js';
 import { fail } from './failure.js';
 
@@ -24,15 +25,6 @@ const models = [
 ];
 const CONTEXT = 128;
 const VOCABULARY = 65;
-const optimizerOptions = {
-  optimizer: 'muon',
-  beta1: 0.9,
-  beta2: 0.99,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  momentum: 0.95,
-  gradClip: 1,
-};
 /** Duration of a measurement, in milliseconds. */
 const TURN = 100;
 
@@ -41,7 +33,7 @@ async function load(device, [nLayer, nHead, nEmbd, batchSize]) {
   const shape = { vocabSize: VOCABULARY, blockSize: CONTEXT, nLayer, nHead, nEmbd };
   const config = { ...llamaDefaults, arch: 'qwen3', ...shape, dropout: 0 };
   const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'muon' });
-  const trainer = new Trainer(device, programs, optimizerOptions, 1);
+  const trainer = new Trainer(device, programs, optimizerOptions('muon'), 1);
   trainer.initialize();
   const ids = Int32Array.from({ length: batchSize * CONTEXT }, (_, i) => (i * i + 7 * i) % VOCABULARY);
   await trainer.step(0, [{ inputs: ids, targets: ids.toReversed() }], 1e-3, 0.02); // writes the batch and the hyperparameters

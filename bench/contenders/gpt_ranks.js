@@ -18,6 +18,7 @@ import { Leader } from '../../dist/train/ranks/leader.js';
 import { RankedWork } from '../../dist/train/ranks/ranked-work.js';
 import { localWork } from '../../dist/train/step-work.js';
 import { Trainer } from '../../dist/train/trainer.js';
+import { optimizerOptions } from './optimizer-options.js';
 
 const { values } = parseArgs({
   options: {
@@ -34,15 +35,7 @@ const shape = {
   batchSize: Number(values.batch),
   microBatches: Number(values['micro-batches']),
 };
-const options = {
-  optimizer,
-  beta1: 0.9,
-  beta2: 0.99,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  momentum: 0.95,
-  gradClip: 1,
-};
+const options = optimizerOptions(optimizer);
 
 const launch = detectLaunch(process.env);
 const ranks = launch && (await connectMpi(launch, process.env));
