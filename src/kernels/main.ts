@@ -32,7 +32,8 @@ function runJob(count: i32): void {
 }
 
 /**
- * Main thread: runs a range of a program with the first `count` threads; returns when all have finished.
+ * Main thread: runs a range of a program with the first `count` threads; returns when all have finished. Workers may still be
+ * inside the last barrier then, but no longer read the program, so that another one may take its place.
  *
  * @param times 0, or the address of the main thread's time records; each thread's are `stride` bytes after those before it
  */
@@ -52,6 +53,7 @@ export function run(from: usize, to: usize, count: i32, times: usize, stride: us
   }
   if (count > 1) announce(JOB, nextJob(count));
   runJob(count);
+  if (count > 1 && times) waitUntilLeft(load<i32>(JOB), count); // workers write their time records after the last barrier
 }
 
 function nextJob(count: i32): i32 {

@@ -18,10 +18,13 @@ import { forgetSleepSince, sleptSoFar } from './waiting';
 export function walk(from: usize, to: usize, times: usize): void {
   for (let at = from; at < to;) {
     if (load<i32>(at) == STRANDS) {
-      if (threads > 1 && strandCount(at) >= threads && endOf(at) <= to) {
+      const end = endOf(at);
+      if (threads > 1 && strandCount(at) >= threads && end <= to) {
+        // Read before the barrier: after the last one, the main thread may have put another program here.
+        const timesAfter = times ? times + TIME_RECORD * instructionsBefore(at, strandCount(at)) : 0;
         walkStrands(at, times);
-        if (times) times += TIME_RECORD * instructionsBefore(at, strandCount(at));
-        at = endOf(at);
+        times = timesAfter;
+        at = end;
         continue;
       }
       at = addressIn(at, 0); // too few strands, or only a part of them: all threads share every instruction

@@ -236,3 +236,22 @@ test('a header says where each strand begins and ends', () => {
   expect(words.filter((word) => word === STRANDS)).toHaveLength(2);
   expect(Array.from(encode(withoutStrands(program), at, 0).words)).not.toContain(STRANDS);
 });
+
+test.each([false, true])(
+  'another program may take the place of one that has just run, profiled: %s',
+  async (profile) => {
+    const device = await createWasmBackend({ threads: 3, profile, activeThreads: () => 3 });
+    device.reserve(1 << 12);
+    const sums = Array.from({ length: 200 }, (_, i) =>
+      add(buffer(0, 16), buffer(16, 16), buffer(32 + 16 * i, 16)),
+    );
+    const strands = sums.slice(0, 16).map((instruction, strand) => ({ ...instruction, strand }));
+    for (let repeat = 0; repeat < 200; repeat++) {
+      for (const instructions of [strands, sums]) {
+        device.clear();
+        device.load(instructions).submit();
+      }
+    }
+    await device.close();
+  },
+);
