@@ -47,7 +47,7 @@ export function plan(recorded: readonly GraphNode[], start: number, keep: readon
     for (const value of writes(node)) {
       if (value.region !== undefined || storages.has(value)) continue;
       // The value whose buffer this one takes over: the sum it adds to, or an operand it may overwrite.
-      const donor = baseOf(value) ?? dyingOperand(node, value, { lastRead, strandOf }, index);
+      const donor = baseOf(value) ?? overwritableOperand(node, value, { lastRead, strandOf }, index);
       let storage = donor && storages.get(donor);
       storage ??= { length: align(size(value)), first: index, last: index, offset: -1 };
       storage.last = Math.max(storage.last, lastRead.get(value) ?? index);
@@ -130,7 +130,7 @@ function lastReads(nodes: readonly GraphNode[], keep: readonly Value[], baseOf?:
 }
 
 /** The operand that the result may overwrite: the one the kernel allows, if it has the same size and is not read again. */
-function dyingOperand(
+function overwritableOperand(
   node: GraphNode,
   result: Value,
   { lastRead, strandOf }: { readonly lastRead: ReadonlyMap<Value, number>; readonly strandOf: StrandOf },

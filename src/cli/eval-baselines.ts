@@ -5,7 +5,7 @@ import type { TokenizedText } from '../evaluate/tokenized-text.ts';
 import { readTrainingText, type OtherText } from '../evaluate/training-text.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { whileReporting } from './activity.ts';
-import { startShare } from './progress-bar.ts';
+import { startPercentage } from './progress-bar.ts';
 
 /** Baselines on one text. */
 export interface BaselineEvaluation extends Baselines {
@@ -33,7 +33,7 @@ export function baselineReader(instead: OtherText | undefined): BaselineReader {
     const whole = `${key} ${vocabulary}`;
     let baselines = trained.get(whole);
     if (baselines === undefined) {
-      const share = startShare('baselines fitted');
+      const share = startPercentage('baselines fitted');
       baselines = trainBaselines(train, share.update);
       share.stop();
       trained.set(whole, baselines);

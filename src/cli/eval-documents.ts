@@ -15,7 +15,7 @@ import { readingModel, type ReadingModel } from './document-options.ts';
 import { fileReader } from './eval-corpora.ts';
 import { printJson } from './json-output.ts';
 import { openModel, type ModelFlags } from './model-options.ts';
-import { startShare } from './progress-bar.ts';
+import { startPercentage } from './progress-bar.ts';
 
 /** A text divided into documents, as one model reads it. */
 interface DividedText {
@@ -61,7 +61,7 @@ export async function printEachDocument(
     const { folder, backend } = await openModel({ ...flags, model, base: baseOf(model, flags.base) });
     try {
       for (const { file, documents } of readDocuments(readingModel(model, folder.tokenizer))) {
-        const share = startShare('evaluated');
+        const share = startPercentage('evaluated');
         const { stride } = flags;
         const evaluations = evaluateDocuments(folder, backend, documents, {
           ...(stride !== undefined && { stride }),

@@ -11,7 +11,7 @@ import { formatColumns } from './columns.ts';
 import { factTable } from './fact-table.ts';
 import { startActivity, whileReporting, type Activity } from './activity.ts';
 import { openModel } from './model-options.ts';
-import { startShare } from './progress-bar.ts';
+import { startPercentage } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
 import { print, printable, stdoutColors } from './terminal.ts';
 
@@ -31,7 +31,7 @@ export async function evaluateMemorization(
       const training = whileReporting((report) =>
         readTrainingText(model, folder.tokenizer, flags.baselineText, report),
       );
-      const share = startShare('written');
+      const share = startPercentage('written');
       let comparison: Activity | undefined;
       const found = await measureMemorization(folder, backend, training, flags, {
         written: share.update,

@@ -41,7 +41,7 @@ import {
 } from './model-options.ts';
 import { argument, option, orVariable, repeatable } from './options.ts';
 import { choice, filePath, number, seed, wholeNumber } from '../values.ts';
-import { startShare } from './progress-bar.ts';
+import { startPercentage } from './progress-bar.ts';
 import { printJson } from './json-output.ts';
 import { notice, print } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
@@ -271,7 +271,7 @@ async function* evaluateModel(
     const documentMask = reading.record?.documentMask === true;
     const scorer = openScorer(folder, backend, Math.max(...lengths), { ...flags, documentMask });
     // On a terminal the tokens themselves show progress, and a bar would overwrite them.
-    const share = flags.tokens === true && process.stdout.isTTY ? undefined : startShare('evaluated');
+    const share = flags.tokens === true && process.stdout.isTTY ? undefined : startPercentage('evaluated');
     for (const [i, { file, text, characters, replaced }] of texts.entries()) {
       const start = before;
       before += text.ids.length;

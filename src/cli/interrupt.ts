@@ -32,9 +32,8 @@ export interface Interrupt {
 // A closing terminal sends SIGHUP. Node resets an inherited "ignore", so `nohup` alone does not protect.
 export const stopSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-// In milliseconds. `timeout`, process managers that signal a whole group, the launcher and a held key all send one request
-// twice.
-const sameWishMs = 300;
+// `timeout`, process managers that signal a whole group, the launcher and a held key all send one request twice.
+const SAME_REQUEST_MS = 300;
 
 /**
  * Installs the handlers.
@@ -54,7 +53,7 @@ export function onInterrupt(
     if (first === undefined) {
       first = { signal, at: now };
       onFirst(signal);
-    } else if (now - first.at > sameWishMs) {
+    } else if (now - first.at > SAME_REQUEST_MS) {
       stopListening();
       raise(signal);
     }
@@ -71,7 +70,7 @@ export function onInterrupt(
     async arrived() {
       if (first === undefined) return false;
       if (hasLauncher) return true;
-      await sleep(Math.max(0, first.at + sameWishMs - performance.now()));
+      await sleep(Math.max(0, first.at + SAME_REQUEST_MS - performance.now()));
       stopListening();
       return true;
     },

@@ -3,8 +3,7 @@ import { detectLaunch } from '../collective/launch.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** In milliseconds. */
-const BETWEEN_LOOKS = 250;
+const POLL_INTERVAL_MS = 250;
 
 /**
  * Whether bin/gpt.js started this process and is still running. Otherwise the parent is a shell, which may end before its
@@ -25,6 +24,6 @@ export function watchLauncher(environment: Environment): void {
     if (isLaunchersChild(environment)) return;
     clearInterval(timer);
     process.kill(process.pid, detectLaunch(environment) === undefined ? 'SIGTERM' : 'SIGKILL');
-  }, BETWEEN_LOOKS);
+  }, POLL_INTERVAL_MS);
   timer.unref();
 }

@@ -66,7 +66,7 @@ export function startProgressBar(settings: {
 }
 
 /** Shows a task's progress in percent: a bar on a terminal, otherwise an occasional line if it takes long. */
-export function startShare(label: string): { update: (done: number) => void; stop: () => void } {
+export function startPercentage(label: string): { update: (done: number) => void; stop: () => void } {
   const bar = startProgressBar({ label, total: 100, isShare: true });
   let last = performance.now();
   return {

@@ -1,7 +1,7 @@
 import type { Decoder } from './decoder.ts';
-import { Sequence, type SequenceOptions, type TextNumber } from './sequence.ts';
+import { Sequence, type SequenceOptions, type TextIndex } from './sequence.ts';
 
-export interface GenerateOptions extends SequenceOptions, TextNumber {
+export interface GenerateOptions extends SequenceOptions, TextIndex {
   readonly maxTokens: number;
   /** Ids that end the text and are not part of it. */
   readonly stop?: ReadonlySet<number>;

@@ -1,6 +1,6 @@
 import { allParts, type InParts } from '../polling.ts';
 import type { Decoder } from './decoder.ts';
-import { Sequence, type SequenceOptions, type TextNumber } from './sequence.ts';
+import { Sequence, type SequenceOptions, type TextIndex } from './sequence.ts';
 
 /** The next token of one text. */
 export interface Drawn<Text> {
@@ -52,12 +52,12 @@ export class SequenceBatch<Text> {
   }
 
   /** Adds a text and prefills its prompt. */
-  add(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): Promise<void> {
+  add(text: Text, prompt: ArrayLike<number>, number: TextIndex = {}): Promise<void> {
     return allParts(this.adding(text, prompt, number));
   }
 
   /** `add` in parts. If abandoned, the text has not been added. */
-  async *adding(text: Text, prompt: ArrayLike<number>, number: TextNumber = {}): InParts<void> {
+  async *adding(text: Text, prompt: ArrayLike<number>, number: TextIndex = {}): InParts<void> {
     const sequence = new Sequence(this.#decoder.config, prompt, this.#options, number);
     const logits = (yield* sequence.starting(this.#decoder, this.#rows.length)).slice();
     this.#rows.push({ text, sequence, logits, id: 0, ended: false });

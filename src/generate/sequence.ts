@@ -10,7 +10,7 @@ export interface SequenceOptions extends SamplingOptions {
 }
 
 /** Selects a text's random stream, so that its tokens do not depend on the rest of the batch. */
-export interface TextNumber {
+export interface TextIndex {
   /** Index of its prompt among several, from 0. */
   readonly promptIndex?: number;
   /** Index among several texts after the same prompt, from 0. */
@@ -36,7 +36,7 @@ export class Sequence {
     { blockSize, vocabSize }: { blockSize: number; vocabSize: number },
     prompt: ArrayLike<number>,
     options: SequenceOptions,
-    { promptIndex = 0, sample = 0 }: TextNumber = {},
+    { promptIndex = 0, sample = 0 }: TextIndex = {},
   ) {
     this.sampler = new Sampler(vocabSize, options, options.banned, prompt);
     this.#random = new Philox(options.seed, sample, Stream.sampling, promptIndex);

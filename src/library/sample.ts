@@ -1,12 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { TextNumber } from '../generate/sequence.ts';
+import type { TextIndex } from '../generate/sequence.ts';
 import { generate } from '../generate/generate.ts';
 import { encodePrompt, startOfText, type Unk } from '../generate/prompt.ts';
 import type { SamplingOptions } from '../generate/sampling.ts';
 import { bannedIds } from '../tokenizer/tokenizer.ts';
 import type { Model } from './model.ts';
 
-export interface SampleOptions extends Partial<SamplingOptions>, TextNumber {
+export interface SampleOptions extends Partial<SamplingOptions>, TextIndex {
   /** Maximum number of tokens; default 500. */
   readonly maxTokens?: number;
   /**

@@ -14,7 +14,7 @@ import { deviceTensor, halfTensor, q8Tensor, type DeviceTensor } from './tensor.
 /**
  * Layout of all parameters in one contiguous block: those with weight decay first, then the other trained ones, then the
  * rest. The optimizer, the gradient norm and weight decay are thus linear passes. Gradients and moments use the same
- * layout. Tensors are aligned to cache lines, or more coarsely (`Room`); the gaps stay 0.
+ * layout. Tensors are aligned to cache lines, or more coarsely (`PaddedLength`); the gaps stay 0.
  */
 export interface BlockLayout {
   readonly parameters: readonly {
@@ -36,7 +36,7 @@ export type StorageOf = (parameter: Parameter) => Storage;
 
 const inFloat32: StorageOf = () => 'f32';
 
-function blockLayout(config: ModelConfig, storageOf: StorageOf, room: Room): BlockLayout {
+function blockLayout(config: ModelConfig, storageOf: StorageOf, paddedLength: PaddedLength): BlockLayout {
   const table = parameterTable(config);
   const groups = [
     table.filter((p) => p.isDecayed),
@@ -51,7 +51,7 @@ function blockLayout(config: ModelConfig, storageOf: StorageOf, room: Room): Blo
       const length = elements(parameter.shape);
       const storage = storageOf(parameter);
       parameters.push({ parameter, start: end, length, storage });
-      end += room(parameter, elementsOf(length, storage));
+      end += paddedLength(parameter, elementsOf(length, storage));
     }
     ends.push(end);
   }
@@ -59,12 +59,12 @@ function blockLayout(config: ModelConfig, storageOf: StorageOf, room: Room): Blo
 }
 
 /** Elements of a block that a parameter takes, with the padding after it. `length` are its own elements. */
-type Room = (parameter: Parameter, length: number) => number;
+type PaddedLength = (parameter: Parameter, length: number) => number;
 
-const toCacheLines: Room = (_parameter, length) => align(length);
+const toCacheLines: PaddedLength = (_parameter, length) => align(length);
 
-/** The room of trained parameters: no block of the gradient norm spans two matrices, so that ranks can divide them. */
-export const toNormBlocks: Room = ({ isDecayed }, length) =>
+/** Padding of trained parameters: no block of the gradient norm spans two matrices, so that ranks can divide them. */
+export const toNormBlocks: PaddedLength = ({ isDecayed }, length) =>
   isDecayed ? Math.ceil(length / NORM_BLOCK) * NORM_BLOCK : align(length);
 
 type BlockEntry = BlockLayout['parameters'][number];
@@ -99,9 +99,9 @@ export function placeModel(
   config: ModelConfig,
   layout: Layout,
   storageOf: StorageOf = inFloat32,
-  room: Room = toCacheLines,
+  paddedLength: PaddedLength = toCacheLines,
 ): PlacedModel {
-  const block = blockLayout(config, storageOf, room);
+  const block = blockLayout(config, storageOf, paddedLength);
   return { config, block, region: layout.allocate(block.total), transposed: false };
 }
 

@@ -7,7 +7,7 @@ import { onInterrupt } from '../../dist/cli/interrupt.js';
 import { argument, option } from '../../dist/cli/options.js';
 import { choice, filePath, fraction, number, wholeNumber } from '../../dist/values.js';
 import { createProgram } from '../../dist/cli/program.js';
-import { startProgressBar, startShare } from '../../dist/cli/progress-bar.js';
+import { startProgressBar, startPercentage } from '../../dist/cli/progress-bar.js';
 import { run } from '../../dist/cli/run.js';
 import { notice, print, stderrColors, verbose, warn } from '../../dist/cli/terminal.js';
 
@@ -97,7 +97,7 @@ const program = createProgram([
       .addOption(option('--fail-at <step>', 'throw there', wholeNumber()))
       .action(async ({ steps, every, failAt, announce, share: isShare }) => {
         if (isShare) {
-          const share = startShare('evaluated');
+          const share = startPercentage('evaluated');
           share.update(1);
           return share.stop();
         }

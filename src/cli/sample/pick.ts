@@ -1,7 +1,7 @@
 /** Co-writing token by token: the model proposes tokens and the user chooses. */
 import { clearScreenDown, cursorTo, moveCursor } from 'node:readline';
 import type { Decoder } from '../../generate/decoder.ts';
-import { Sequence, type SequenceOptions, type TextNumber } from '../../generate/sequence.ts';
+import { Sequence, type SequenceOptions, type TextIndex } from '../../generate/sequence.ts';
 import type { Candidate } from '../../generate/sampling.ts';
 import { formatPercent } from '../../format.ts';
 import { SIGNAL_POLL_SECONDS, startPolling, unlessStopped, type InParts } from '../../polling.ts';
@@ -21,7 +21,7 @@ const keysHelp = '1–9 choose · Enter samples one · m more · Backspace undoe
 export async function pickTokens(
   { decoder, tokenizer }: Model,
   prompt: Prompt,
-  options: SequenceOptions & TextNumber,
+  options: SequenceOptions & TextIndex,
   input: LineInput,
 ): Promise<string> {
   const picked: number[] = [];

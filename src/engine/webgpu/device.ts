@@ -21,7 +21,7 @@ import {
 } from './gpu.ts';
 import type { GemmChoice } from './dispatch.ts';
 import { bufferLimit } from './limits.ts';
-import { cutsOf, stretchesBetween } from './stretches.ts';
+import { cutsOf, rangesBetween } from './command-buffers.ts';
 import { compileProgram, loadedProgram, shadersOf, type GpuProgram } from './program.ts';
 import { candidatesWith, matrixFeatures, matrixUnitOf } from './subgroup-matrices.ts';
 import { CANDIDATES, matrixTilesMark, STANDARD_TILES, type Tile, type Tiles } from './tiles.ts';
@@ -231,10 +231,10 @@ export class WebGpuDevice implements Device {
     this.#programs.add(resident);
     const cuts = cutsOf(instructions);
     return loadedProgram(instructions.length, (from, to) => {
-      for (const stretch of stretchesBetween(from, to, cuts))
+      for (const range of rangesBetween(from, to, cuts))
         this.#command((encoder) => {
           const pass = encoder.beginComputePass();
-          program.encode(pass, this.#bindGroupOf(resident), ...stretch);
+          program.encode(pass, this.#bindGroupOf(resident), ...range);
           pass.end();
         });
     });

@@ -21,7 +21,7 @@ const LARGEST_FILE = 1 << 20;
 /** Stored for a GPU that failed with tiles of subgroup matrices: next time, only scalar tiles are measured. */
 const MATRICES_FAILED = 'no subgroup matrices';
 /** Maximum number of GPUs in the file, the latest last. */
-const MOST_GPUS = 20;
+const MAX_GPUS = 20;
 
 let folder: string | undefined;
 /** @param path where tiles are cached; without it, nothing is measured, and the standard tiles are used */
@@ -75,7 +75,7 @@ export async function chooseTiles(device: TiledDevice, info: GpuAdapterInfo): Pr
 }
 
 function remember(into: string, path: string, names: Readonly<Record<string, unknown>>): void {
-  const latest = Object.fromEntries(Object.entries(names).slice(-MOST_GPUS));
+  const latest = Object.fromEntries(Object.entries(names).slice(-MAX_GPUS));
   try {
     makeFolder(into);
     writeFileAtomic(path, [`${JSON.stringify(latest, undefined, 1)}\n`]);

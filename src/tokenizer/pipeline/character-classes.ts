@@ -37,7 +37,7 @@ const blockTexts = (): NonNullable<typeof blocks> =>
 
 /** Ranges of a class, by class: most patterns have the same few. */
 const known = new Map<CharacterClass, readonly Range[]>();
-const MOST_KNOWN = 100;
+const MAX_KNOWN = 100;
 
 /** Code points `from` to `to` (exclusive). */
 type Range = readonly [from: number, to: number];
@@ -48,7 +48,7 @@ function rangesOf(of: CharacterClass): readonly Range[] {
   const cached = known.get(of);
   if (cached !== undefined) return cached;
   const ranges = LISTED.test(of) ? listedRanges(of) : foundRanges(of);
-  if (known.size === MOST_KNOWN) known.clear();
+  if (known.size === MAX_KNOWN) known.clear();
   known.set(of, ranges);
   return ranges;
 }

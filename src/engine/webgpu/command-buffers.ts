@@ -9,7 +9,7 @@ import type { Instruction } from '../instruction.ts';
 const SECONDS = 0.5;
 const SLOW = { flops: 1e11, bytes: 1e10 };
 
-/** Indices of the instructions at which a stretch begins, after the first. A longer instruction forms a stretch of its own. */
+/** Indices of the instructions at which a command buffer begins, after the first. An instruction that takes longer has its own. */
 export function cutsOf(
   program: readonly Instruction[],
   secondsOf: (instruction: Instruction) => number = estimatedSeconds,
@@ -32,8 +32,8 @@ function estimatedSeconds(instruction: Instruction): number {
   return flops / SLOW.flops + bytes / SLOW.bytes;
 }
 
-/** The stretches of instructions `from` to `to` − 1, each from its first instruction to the one after its last. */
-export function stretchesBetween(from: number, to: number, cuts: readonly number[]): [number, number][] {
+/** The command buffers of instructions `from` to `to` − 1, each as its first instruction and the one after its last. */
+export function rangesBetween(from: number, to: number, cuts: readonly number[]): [number, number][] {
   const starts = [from, ...cuts.filter((cut) => from < cut && cut < to)];
   return starts.map((start, i) => [start, starts[i + 1] ?? to]);
 }

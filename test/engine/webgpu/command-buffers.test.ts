@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Instruction } from '../../../src/engine/instruction.ts';
-import { cutsOf, stretchesBetween } from '../../../src/engine/webgpu/stretches.ts';
+import { cutsOf, rangesBetween } from '../../../src/engine/webgpu/command-buffers.ts';
 
 const gemm = (M: number, N: number, K: number): Instruction => ({
   kernel: 'gemm',
@@ -26,24 +26,24 @@ test('a program is cut before half a second is exceeded, and around what takes l
   expect(cutsOf([])).toEqual([]);
 });
 
-test('a small program is one stretch, a large one has stretches of 5e10 floating-point operations', () => {
+test('a small program is one command buffer, a large one has command buffers of 5e10 floating-point operations', () => {
   const small = Array.from({ length: 500 }, () => gemm(64, 64, 64));
   expect(cutsOf(small)).toEqual([]);
   const large = Array.from({ length: 40 }, () => gemm(2048, 2048, 1024)); // 8.6e9 each
   const cuts = cutsOf(large);
-  const lengths = stretchesBetween(0, large.length, cuts).map(([from, to]) => to - from);
+  const lengths = rangesBetween(0, large.length, cuts).map(([from, to]) => to - from);
   expect(Math.max(...lengths)).toBe(5);
   expect(Math.min(...lengths.slice(0, -1))).toBe(5);
 });
 
-test('stretches cover a range of a program in order', () => {
-  expect(stretchesBetween(0, 9, [3, 6])).toEqual([
+test('command buffers cover a range of a program in order', () => {
+  expect(rangesBetween(0, 9, [3, 6])).toEqual([
     [0, 3],
     [3, 6],
     [6, 9],
   ]);
-  expect(stretchesBetween(3, 6, [3, 6])).toEqual([[3, 6]]);
-  expect(stretchesBetween(4, 8, [3, 6])).toEqual([
+  expect(rangesBetween(3, 6, [3, 6])).toEqual([[3, 6]]);
+  expect(rangesBetween(4, 8, [3, 6])).toEqual([
     [4, 6],
     [6, 8],
   ]);
