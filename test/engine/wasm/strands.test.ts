@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { array, assert, asyncProperty, nat } from 'fast-check';
 import type { Device } from '../../../src/engine/device.ts';
 import type { Buffer as Range, Instruction } from '../../../src/engine/instruction.ts';
 import { EngineMemoryError } from '../../../src/engine/engine-memory-error.ts';
 import { createWasmBackend } from '../../../src/engine/wasm.ts';
+import { ActiveThreads } from '../../../src/engine/wasm/active-threads.ts';
 import { encode } from '../../../src/engine/wasm/encode.ts';
 import { STRANDS } from '../../../src/engine/wasm/address-space.ts';
 import { withoutStrands } from '../../fixtures/strands.ts';
@@ -182,6 +183,26 @@ test('the wait for the longest strand is time of the last instruction', async ()
   // Two of the three threads wait for the first strand.
   expect(timings.map(({ waited }) => waited > 0)).toEqual([false, false, true]);
   expect(timings[2].waited).toBeGreaterThan(0.3 * wall);
+  await device.close();
+});
+
+test('the wait for the longest strand is no sign of an occupied core', async () => {
+  const sizes = [500, 3, 3, 3];
+  const room = 2 * sizes[0] ** 2;
+  const strands = sizes.map((n, strand): Instruction => {
+    const [x, c] = [buffer(strand * room, n * n), buffer(strand * room + n * n, n * n)];
+    const args = { a: x, b: x, bias: null, c, M: n, N: n, K: n, transA: 0, transB: 0 };
+    return { kernel: 'gemm', args, label: '', strand };
+  });
+  const record = vi.spyOn(ActiveThreads.prototype, 'record');
+  const device = await createWasmBackend({ threads: 4, activeThreads: () => 4 });
+  device.reserve(sizes.length * room);
+  const loaded = device.load(strands);
+  record.mockClear();
+  for (let i = 0; i < 30; i++) loaded.submit();
+  const slept = record.mock.calls.map(([, , seconds]) => seconds);
+  record.mockRestore();
+  expect(slept).toEqual(Array(30).fill(0));
   await device.close();
 });
 
