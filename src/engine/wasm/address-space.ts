@@ -30,6 +30,8 @@ export const CONTROL = {
   ACTIVE: 1408,
   /** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
   FAILED: 1472,
+  /** The stack trace of that trap, see failure.ts: its length in bytes, then its text. */
+  FAILURE: 2048,
   /** Written after each sleep, and never read; see `wait` in src/kernels/waiting.ts. */
   WAIT_RESULT: 1664,
   /** The barriers' flags: 8 for each thread, two cache lines apart. */
@@ -51,6 +53,8 @@ export const nativeBlock = (thread: number): number => CONTROL.NATIVE_BLOCKS + 2
 export const blasBlock = (thread: number): number => CONTROL.BLAS_BLOCKS + 2 * CACHE_LINE * thread;
 /** Static data of the kernels: tables of constants. */
 export const STATIC_DATA = 4096;
+/** Bytes for the stack trace of a trap. */
+export const FAILURE_BYTES = STATIC_DATA - CONTROL.FAILURE - 4;
 
 /** The opcode of the header in front of strands; see kernels/walk.ts. */
 export const STRANDS = -1;

@@ -4,10 +4,12 @@ import { availableParallelism } from 'node:os';
 import { ActiveThreads, type Pace } from './active-threads.ts';
 import { CONTROL, PAGE } from './address-space.ts';
 import type { Kernels } from './builds.ts';
+import { readFailure } from './failure.ts';
 
 export class Runner {
   readonly active: ActiveThreads;
   readonly #kernels: Kernels;
+  readonly #memory: WebAssembly.Memory;
   readonly #threads: number;
   readonly #setSpins: (threads: number) => void;
   readonly #chosen: (() => number) | undefined;
@@ -18,6 +20,7 @@ export class Runner {
    */
   constructor(kernels: Kernels, memory: WebAssembly.Memory, threads: number, chosen?: () => number) {
     this.#kernels = kernels;
+    this.#memory = memory;
     this.#threads = threads;
     this.#chosen = chosen;
     this.#setSpins = spinsOf(memory);
@@ -49,8 +52,8 @@ export class Runner {
   #call(...job: Parameters<Kernels['run']>): void {
     try {
       this.#kernels.run(...job);
-    } catch (cause) {
-      throw this.#kernels.hasFailed() ? new Error('a kernel failed in a worker thread', { cause }) : cause;
+    } catch (error) {
+      throw this.#kernels.hasFailed() ? readFailure(this.#memory) : error;
     }
   }
 }

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loadBlas } from '../native/blas.ts';
 import { loadMacroKernel, type MacroKernel } from '../native/load.ts';
 import { instantiate } from './builds.ts';
+import { writeFailure } from './failure.ts';
 
 interface WorkerData {
   readonly module: WebAssembly.Module;
@@ -34,6 +35,7 @@ parentPort?.once('message', (thread: number) => {
   try {
     kernels.work(thread); // returns when the backend is closed
   } catch (error) {
+    if (!kernels.hasFailed()) writeFailure(memory, error); // otherwise this thread has trapped because another one has
     kernels.fail(); // the other threads are waiting at a barrier, where no event can reach them
     throw error;
   }

@@ -81,5 +81,14 @@ test('a kernel that traps in a worker ends the run with an error, in the main th
     },
   };
   const program = backend.load([add]);
-  expect(() => program.submit()).toThrow('worker thread');
+  let failure: unknown;
+  try {
+    program.submit();
+  } catch (error) {
+    failure = error;
+  }
+  expect(String(failure)).toBe(
+    'Error: a kernel failed in a worker thread: RuntimeError: memory access out of bounds',
+  );
+  expect((failure as Error).stack).toContain('wasm-function'); // where in the kernels
 });
