@@ -134,7 +134,7 @@ export function* sampleBatches(source: TokenSource, { B, T }: BatchShape, size: 
 /** Number of adjacent windows of T tokens that cover all targets. */
 const windowCount = (source: TokenSource, T: number): number => Math.ceil((source.length - 1) / T);
 
-/** Numbers of the adjacent windows with a counted target; undefined if all targets count. */
+/** Indices of the adjacent windows with a counted target; undefined if all targets count. */
 function countedWindows(source: TokenSource, T: number): number[] | undefined {
   if (source.counted === undefined) return undefined;
   const found: number[] = [];

@@ -31,9 +31,9 @@ export interface CorpusFacts {
   readonly replaced: number;
   /** SHA-256 of all bytes, in hexadecimal; a run resumes only on the same text. */
   readonly sha256: string;
-  /** Some lines end in \r\n. They are kept. */
+  /** Some lines end in \r\n; line endings are kept. */
   readonly crlf: boolean;
-  /** The lines are in sorted order, so the end of the text is unlike the rest. Documents are shuffled, so theirs is not. */
+  /** The lines are sorted, so the end of the text differs from the rest. False for documents, which are shuffled. */
   readonly isSorted: boolean;
   /** Number of documents; undefined for a text that is not divided. */
   readonly documentCount: number | undefined;
@@ -42,7 +42,7 @@ export interface CorpusFacts {
 }
 
 export interface CorpusOptions extends DecodingOptions {
-  /** How the text is divided, as `--documents` (documents/format.ts); default: not at all. `IMPLIED`: as its files imply. */
+  /** A value of `--documents` (documents/format.ts); default: one undivided text. `IMPLIED`: by the files' extensions. */
   readonly documents?: string | undefined;
   /** Text of the token that ends a document; default `<|endoftext|>`. */
   readonly endOfText?: string | undefined;
@@ -55,7 +55,7 @@ export interface CorpusOptions extends DecodingOptions {
 /** Value of `CorpusOptions.documents`. */
 export const IMPLIED = 'implied';
 
-/** @throws UsageError for `skipBadLines` on a text in which no line is bad */
+/** @throws UsageError for `skipBadLines` with a format that has no records, so that no line can be bad */
 export function checkSkipping({ documents }: Corpus, { skipBadLines }: CorpusOptions): void {
   if (skipBadLines !== true || isOfRecords(documents)) return;
   throw new UsageError(
@@ -89,11 +89,11 @@ export interface Corpus {
   chats(activity?: string): Generator<ChatText>;
   /** Text of the token that ends each document. */
   readonly endOfText: string;
-  /** Streams the documents, which are not conversations; a text that is not divided is one. */
+  /** Streams the documents of a corpus without conversations; an undivided text is a single document. */
   documentTexts(): Generator<DocumentText>;
   /** Available once the text has been read to its end. */
   readonly facts: CorpusFacts;
-  /** Receives progress of whatever reads the text. */
+  /** Receives progress while the text is read. */
   readonly report: Report;
 }
 
@@ -203,7 +203,7 @@ function* streamText(
   return gathering.facts({ replaced, ...joining.facts() });
 }
 
-/** The token that ends each document of a text that is divided. */
+/** Id of the token that ends each document. */
 export const endIdOf = ({ endOfText }: Corpus, { vocabulary }: Tokenizer): number =>
   vocabulary.lastIndexOf(endOfText);
 
@@ -231,7 +231,7 @@ function* streamDocuments(
 interface Joining {
   open(file: string): { push(text: string): string; end(): string };
   facts(): Pick<CorpusFacts, 'documentCount' | 'badLines'> & {
-    /** Characters that are not of the files. */
+    /** Characters added that are not in the files. */
     readonly added: number;
   };
 }
@@ -263,7 +263,7 @@ function adjoin(gathering: FactGathering, progress: (bytes: number) => void): Jo
   };
 }
 
-/** Ends each document with the token that ends a text. */
+/** Ends each document with the end-of-text token. */
 function separate({ documents, skipBadLines = false, ...reading }: Reading): Joining {
   const text = new SeparatedText({ format: documentFormat(documents), skipBadLines, ...reading });
   return {

@@ -26,7 +26,7 @@ function closestName(text: string): string | undefined {
   );
 }
 
-/** Of `--encoding` and `--encoding-errors`, for the help. */
+/** Help texts of `--encoding` and `--encoding-errors`. */
 export const decodingHelp = {
   encoding: 'encoding of the text: latin1, shift_jis, utf-16le, …',
   encodingErrors: 'invalid bytes: strict (an error) or replace',

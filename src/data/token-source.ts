@@ -41,7 +41,7 @@ export function targetCount(source: TokenSource): number {
 /** In tokens. */
 const CHUNK = 65_536;
 
-/** Whether a token that ends documents is between two of them, not only before the first or after the last. */
+/** True if an end token separates two documents, rather than only preceding the first or ending the last. */
 export function hasBorder(source: TokenSource, endId: number): boolean {
   const last = source.length - 1;
   for (let start = 1; start < last; start += CHUNK) {

@@ -24,7 +24,7 @@ export interface TokenizedCorpus {
 /** Builds a vocabulary in one pass over a corpus. */
 export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tokenizer {
   if (corpus.documents === CHAT) {
-    // What reads like a special token in a message is text, whose characters and words belong to the vocabulary.
+    // A special token spelled out in a message is ordinary text, whose characters and words belong in the vocabulary.
     builder.push(corpus.endOfText);
     for (const { text, mark } of corpus.chats('collecting the vocabulary'))
       builder.push(text + corpus.endOfText, mark);
@@ -33,10 +33,10 @@ export function buildVocabulary(corpus: Corpus, builder: VocabularyBuilder): Tok
 }
 
 /**
- * A new tokenizer for a corpus. That of conversations knows ChatML.
+ * A new tokenizer for a corpus; for conversations, it gets the special tokens of ChatML.
  *
  * @param vocabulary starts a vocabulary with special tokens
- * @param own special tokens of one's own
+ * @param own special tokens chosen by the user
  */
 export function newTokenizer(
   corpus: Corpus,
@@ -95,7 +95,7 @@ export function tokenizeChats(
   return { ids: ids.all(), unknown, counted: new Uint8Array(Buffer.concat(counted)) };
 }
 
-/** Some conversations make a template use a token that it leaves unused in most. */
+/** A template may write this token only in certain conversations, so it is checked in each. */
 function refuseSeparator({ endOfText }: Corpus): never {
   throw new UserError(
     'bad-template',

@@ -1,14 +1,14 @@
-/** Tells files of conversations from other JSON lines. */
+/** Distinguishes files of conversations from other JSON lines. */
 import { isConversation } from '../../chat/conversation.ts';
 import { statSync } from 'node:fs';
 import { attempt } from '../../errors.ts';
 import { isJsonObject } from '../../json.ts';
 import { fileChunks } from '../file-chunks.ts';
 
-/** In bytes. A longer first line is taken for another record. */
+/** In UTF-16 units. A file whose first line is longer is not taken for conversations. */
 const LONGEST_LINE = 4e6;
 
-/** Whether the first record of a file is a conversation. */
+/** Recognizes a file of conversations by its first record. */
 export function isChatFile(path: string): boolean {
   const line = attempt(() => (statSync(path).isFile() ? firstLine(path) : undefined)); // a pipe is read once
   if (line === undefined) return false;
@@ -20,7 +20,7 @@ export function isChatFile(path: string): boolean {
   }
 }
 
-/** The first line that is not empty, or as much of it as is looked at. */
+/** The first non-empty line, cut off soon after `LONGEST_LINE`. */
 function firstLine(path: string): string {
   const decoder = new TextDecoder();
   let text = '';

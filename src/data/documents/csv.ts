@@ -1,6 +1,6 @@
 /**
  * A column of a CSV file (RFC 4180: fields in quotes may contain delimiters, line breaks and doubled quotes). The first row
- * names the columns; the delimiter is the character of `DELIMITERS` that it has most. Rows may end in \n, \r\n or \r.
+ * names the columns; the delimiter is the one of `DELIMITERS` that is most frequent in it. Rows may end in \n, \r\n or \r.
  */
 import Papa, { type ParseError } from 'papaparse';
 import { UserError } from '../../errors.ts';
@@ -10,7 +10,7 @@ import { checkLength, type DocumentSink, type FileReader } from './document-sink
 import { uniformRowEnds } from './csv-row-ends.ts';
 import { lineBreaks } from './lines.ts';
 
-/** One character each, without a meaning in a character class. */
+/** Single characters without a special meaning in a character class. */
 const DELIMITERS = [',', '\t', ';', '|'] as const;
 
 interface Row {
@@ -53,9 +53,9 @@ function columnIndex(names: readonly string[], column: string, file: string): nu
 
 /** Parses rows of a text that arrives in chunks. */
 function rowReader(file: string, accept: (row: Row) => void): FileReader {
-  let text = ''; // from the first row that is not complete
+  let text = ''; // from the first incomplete row
   let line = 1; // number of its first line
-  let parseAt = 0; // length from which parsing again pays: a long row is not parsed at every chunk
+  let parseAt = 0; // length at which to parse again, so that a long row is not parsed at every chunk
   let delimiter: string | undefined;
   let rowEnds: ReturnType<typeof uniformRowEnds> | undefined;
   const parse = (isEnd: boolean): void => {
@@ -73,7 +73,7 @@ function rowReader(file: string, accept: (row: Row) => void): FileReader {
     parseAt = 2 * text.length;
     checkLength(text.length, `${file}:${line}`);
   };
-  /** Once the first line is complete. */
+  /** Called once the first line is complete. */
   const start = (): void => {
     delimiter = delimiterOf(text);
     rowEnds = uniformRowEnds(delimiter);
@@ -96,7 +96,7 @@ function rowReader(file: string, accept: (row: Row) => void): FileReader {
   };
 }
 
-/** The delimiter that the first line has most. */
+/** The delimiter that is most frequent in the first line. */
 function delimiterOf(text: string): string {
   const [first] = text.split(/[\r\n]/u, 1);
   const counts = DELIMITERS.map((delimiter) => first.split(delimiter).length);

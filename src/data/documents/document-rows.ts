@@ -5,8 +5,8 @@
 import type { Batch, DocumentRows } from '../batches.ts';
 
 /**
- * Divides rows of ids at the token that ends documents. It precedes each document, so it is the first of its tokens:
- * it is predicted from the document before, and attended to by the one after. What a row begins with is a document, too.
+ * Divides rows of ids at the end-of-text token. It is predicted from the document that it ends, and as an input it is the
+ * first token of the next one, which attends to it. A row's tokens before its first end token are a document, too.
  *
  * @param T length of a row
  * @param endId undefined: each row is one document

@@ -1,4 +1,4 @@
-/** What readers of documents receive and produce. */
+/** Interfaces of document readers: chunks of a file in, documents out. */
 import { UserError } from '../../errors.ts';
 import { formatNumber } from '../../format.ts';
 import { optionName } from '../../messages.ts';
@@ -13,7 +13,7 @@ export interface DocumentSink {
   finish(): void;
   /** A conversation, which is a document. */
   chat(text: ChatText): void;
-  /** Lines that are no document: the number of the first, from 1, and their count. */
+  /** Reports lines that are not a document: the number of the first, from 1, and their count. */
   bad(line: number, why: string, count?: number): void;
 }
 
@@ -33,7 +33,7 @@ export function checkLength(units: number, where: string): void {
     'file-too-large',
     `${where}: a document has more than ${formatNumber(LONGEST)} characters`,
     {
-      hint: `see whether ${optionName('documents')} fits the file, and in CSV, whether a quote is not closed`,
+      hint: `check that ${optionName('documents')} fits the file and, in CSV, that every quote is closed`,
     },
   );
 }

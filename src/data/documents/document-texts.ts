@@ -1,4 +1,4 @@
-/** The documents of a file one by one, where each must be known apart. */
+/** Reads the documents of a file one by one. */
 import { checkLength, type DocumentSink } from './document-sink.ts';
 import type { DocumentFormat } from './format.ts';
 import { documentReader } from './readers.ts';
@@ -25,8 +25,8 @@ export function* documentTexts(
   file: string,
   { format, skipBadLines }: Options,
 ): Generator<DocumentText> {
-  let found: DocumentText[] = []; // not taken yet
-  const parts: string[] = []; // of a document that has begun
+  let found: DocumentText[] = []; // not yielded yet
+  const parts: string[] = []; // of the current document
   let units = 0;
   const add = (text: string, line?: number): void => {
     if (text !== '') found.push({ text, file, line });
@@ -55,5 +55,5 @@ export function* documentTexts(
 }
 
 function refuseChat(): never {
-  throw new Error('conversations are more than their texts: they are read with Corpus.chats');
+  throw new Error('conversations have loss masks: read them with Corpus.chats');
 }

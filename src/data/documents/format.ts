@@ -13,7 +13,7 @@ export type DocumentFormat =
   | { readonly kind: 'separator'; readonly text: string };
 
 const KEYWORDS = ['whole', 'files', 'lines', 'paragraphs', 'chat'] as const;
-/** Field or column of the text, unless another is named. */
+/** Default field or column of the text. */
 const TEXT = 'text';
 
 export const documentsValue: OptionType<string> = {
@@ -24,7 +24,7 @@ export const documentsValue: OptionType<string> = {
   completes: [...KEYWORDS, 'jsonl', 'csv'],
 };
 
-/** Undefined for text that is no value of the option. A separator may contain \n and \t; a mistyped keyword is none. */
+/** Undefined for an invalid value. A separator may contain \n and \t; letters alone are taken for a mistyped keyword. */
 function formatOf(value: string): DocumentFormat | undefined {
   const keyword = KEYWORDS.find((word) => word === value);
   if (keyword !== undefined) return { kind: keyword };
@@ -45,7 +45,7 @@ export function documentFormat(value: string): DocumentFormat {
 /** Conversations (chat/conversation.ts). */
 export const CHAT = 'chat';
 
-/** Whether a file consists of records, as JSON lines and rows of CSV are: each may be bad, and other text has none. */
+/** True for formats made of records (JSON lines, rows of CSV), the only ones that can have bad lines. */
 export const isOfRecords = (documents: string): boolean =>
   ['jsonl', 'csv', CHAT].includes(documentFormat(documents).kind);
 
@@ -56,8 +56,8 @@ const byExtension: readonly (readonly [extension: RegExp, documents: string])[] 
 ];
 
 /**
- * The format that the files of a corpus imply: their extension where all have the same, else a file per document. JSON lines
- * are conversations if the first one is.
+ * The format implied by the files of a corpus: that of their extension if all share it, else one document per file. JSON
+ * lines are conversations if the first one is.
  */
 export function impliedDocuments(files: readonly string[]): string {
   const known = byExtension.find(([extension]) => files.every((file) => extension.test(file)));

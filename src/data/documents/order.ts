@@ -1,7 +1,7 @@
 /**
- * Documents in tokens: each ends with the token that ends a text. They are shuffled, so that the validation split is like the
- * rest, and the split is between documents. Their order does not depend on the seed of a run, so that runs with different
- * seeds are evaluated on the same documents.
+ * Shuffles and splits the documents in a sequence of token ids, each of which ends with the end-of-text token. Shuffling
+ * makes the validation split representative, and the split falls between documents. Their order does not depend on the seed
+ * of a run, so that runs with different seeds are evaluated on the same documents.
  */
 import { permuted } from '../permutation.ts';
 
@@ -10,7 +10,7 @@ export interface DocumentIds {
   readonly ids: Uint16Array | Uint32Array;
   /** The token that ends a document. */
   readonly endId: number;
-  /** 1 for tokens that count in the loss, 0 for others; undefined: all count. */
+  /** Loss mask: 1 for tokens that count in the loss, 0 for others; undefined: all count. */
   readonly counted?: Uint8Array | undefined;
 }
 
@@ -24,8 +24,8 @@ export interface Stretch {
 const [SEED, NUMBER] = [0, 0x8000_0000];
 
 /**
- * A shuffled text as stretches of the original one. What precedes the first document stays in front: at least the token that
- * ends a text, after which every document begins.
+ * A shuffled text as stretches of the original. The first stretch stays in front: it ends with the end token that precedes
+ * the first document, as one precedes every document.
  */
 export function shuffledDocuments({ ids, endId }: DocumentIds): Stretch[] {
   const stretches: Stretch[] = [];
@@ -53,7 +53,7 @@ export function shuffledIds({ ids, endId, counted }: DocumentIds): DocumentIds {
   return { ids: shuffled, endId, counted: shuffledCounted };
 }
 
-/** The validation split may be smaller or larger than asked for by this share, if that keeps documents whole. */
+/** Fraction by which the size of the validation split may differ from the requested one to keep documents whole. */
 const TOLERANCE = 0.5;
 
 /** Ids in memory or in a file. */
@@ -63,8 +63,8 @@ interface Ids {
 }
 
 /**
- * Where a text is split: between two documents, if a border is near enough, else within one. The validation split begins with
- * the token that ends the document before, which the training split has, too.
+ * Where to split a text: between two documents if a boundary is within `TOLERANCE`, else within a document. The validation
+ * split begins with the end token of the preceding document, which is in the training split, too.
  *
  * @param endId the token that ends a document
  * @param wanted where the validation split would begin
@@ -85,7 +85,7 @@ export function documentCut(
 /** In tokens. */
 const CHUNK = 65_536;
 
-/** Reads ids one by one, near two positions at a time. */
+/** Random access to single ids through a few cached chunks; `documentCut` searches in two directions at once. */
 function chunkReader(ids: Ids): (at: number) => number {
   const read = new Map<number, ArrayLike<number>>();
   return (at) => {

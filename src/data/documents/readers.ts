@@ -36,7 +36,7 @@ export function documentReader(
   return { push: (text) => sink.part(text), end: () => sink.finish() };
 }
 
-/** Lines between blank ones. */
+/** One document per block of lines between blank lines. */
 function paragraphReader(file: string, sink: DocumentSink): FileReader {
   let paragraph: string[] = [];
   let units = 0;
@@ -98,7 +98,7 @@ function separatedReader(separator: string, file: string, sink: DocumentSink): F
   };
 }
 
-/** In linear time, which a regular expression would not take of line breaks inside. */
+/** Takes linear time; a regular expression would be quadratic in runs of line breaks within the text. */
 function withoutLineBreaksAround(text: string): string {
   const isBreak = (at: number): boolean => text[at] === '\n' || text[at] === '\r';
   let [start, end] = [0, text.length];
@@ -107,7 +107,7 @@ function withoutLineBreaksAround(text: string): string {
   return text.slice(start, end);
 }
 
-/** A JSON object a line. */
+/** One JSON object per line. */
 const jsonReader = (field: string, file: string, sink: DocumentSink): FileReader =>
   recordReader(file, sink, (record, fail, line) => {
     const value = record[field];
@@ -116,13 +116,13 @@ const jsonReader = (field: string, file: string, sink: DocumentSink): FileReader
     else sink.document(value.toWellFormed(), line);
   });
 
-/** A conversation a line. */
+/** One conversation per line. */
 const chatReader = (renderer: ChatRenderer, file: string, sink: DocumentSink): FileReader =>
   recordReader(file, sink, (record, fail) => {
     const texts = renderer.texts(readConversation(record, (what) => fail(`it ${what}`)));
     if ('problem' in texts) fail(`${renderer.template.name}: ${texts.problem}`);
     else if (texts.every(({ answers }: ChatText) => answers.length === 0))
-      fail('it has no answer of the assistant');
+      fail('it has no assistant message to train on');
     else texts.forEach((text) => sink.chat(text));
   });
 

@@ -28,14 +28,14 @@ export function refuseBadLine(message: string): never {
 /** Reads one file after the other, in chunks of any size. */
 export class SeparatedText {
   readonly #options: SeparatedTextOptions;
-  #text: string; // not taken yet
+  #text: string; // not returned yet
   #isOpen = false; // a document has begun
   #documents = 0;
   #badLines = 0;
 
   constructor(options: SeparatedTextOptions) {
     this.#options = options;
-    this.#text = options.endOfText; // the first document begins after one, as all others
+    this.#text = options.endOfText; // precedes the first document, as it does all others
   }
 
   /** Starts a file. @param file for messages */
