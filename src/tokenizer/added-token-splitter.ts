@@ -12,22 +12,22 @@ export interface TokenMatch {
 export interface Stretch {
   readonly text: string;
   readonly special: string | undefined;
-  /** The token as it is in the text, with the white space that belongs to it. */
+  /** The token as it appears in the text, with the white space that belongs to it. */
   readonly matched: string;
 }
 
 /**
  * Splits a text that arrives in chunks; the last stretch of a chunk has no token.
  *
- * @param mark makes a token that begins right after it ordinary text; stays in the stretches
+ * @param mark a character that makes a token right after it ordinary text; it is kept in the stretches
  */
 export type Splitter = (piece: string, final: boolean, mark?: string) => Stretch[];
 
 const plain = (text: string): Stretch => ({ text, special: undefined, matched: '' });
 
 /**
- * Leftmost first, and the longest of those that start at the same position. A possible prefix of a token at the end is held
- * back for the next chunk.
+ * Finds the leftmost token, and the longest of those that start there. A possible prefix of a token at the end of a chunk
+ * is held back for the next one.
  *
  * @param tokens not empty strings
  */
@@ -105,7 +105,7 @@ const escape = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\
 const WORD_BEFORE = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const WORD_AFTER = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
 
-/** `specialTokenSplitter` for tokens of which some have flags. White space is held back for as long as it may belong to one. */
+/** `specialTokenSplitter` for tokens with flags. White space is held back as long as it may belong to a token. */
 export function flaggedTokenSplitter(tokens: ReadonlyMap<string, TokenMatch>): Splitter {
   const matches = [...tokens.values()];
   if (!matches.some(({ singleWord, lstrip, rstrip }) => singleWord || lstrip || rstrip))
@@ -120,7 +120,7 @@ class FlaggedSplitter {
   #held = '';
   /** The character before the held text, or nothing. */
   #before = '';
-  /** Whether white space at the start belongs to the token before. */
+  /** White space at the start belongs to the preceding token. */
   #isStripping = false;
 
   constructor(tokens: ReadonlyMap<string, TokenMatch>) {
@@ -149,7 +149,7 @@ class FlaggedSplitter {
         const before = index === 0 ? this.#before : text.slice(Math.max(0, index - 2), index);
         if (WORD_BEFORE.test(before) || WORD_AFTER.test(text.slice(next, next + 2))) continue;
       }
-      // It begins with white space of the token before, which keeps that only from one that takes white space itself.
+      // A token that begins with white space takes it back from the preceding token, unless it strips on the left itself.
       if (index < from && !lstrip) from = withoutSpaceFrom(stretches, index, from);
       const start = lstrip ? Math.max(from, spaceStart(text, index)) : index;
       const stop = rstrip ? spaceEnd(text, end) : end;
@@ -168,7 +168,7 @@ class FlaggedSplitter {
   };
 }
 
-/** Takes white space from a position on away from the last token, which ended at `from`. @returns that position */
+/** Shortens the last token, which ended at `from`, to end at `index`. @returns `index` */
 function withoutSpaceFrom(stretches: Stretch[], index: number, from: number): number {
   const last = stretches.pop();
   if (last !== undefined) stretches.push({ ...last, matched: last.matched.slice(0, index - from) });

@@ -26,7 +26,7 @@ export type AddedFlags = Omit<AddedToken, 'content' | 'id'>;
 /** Added tokens by id. */
 export type AddedIds = ReadonlyMap<number, AddedFlags>;
 
-/** Flags of a special token that a file only names. */
+/** Flags of a special token for which a file gives only the text. */
 export const SPECIAL: AddedFlags = {
   special: true,
   normalized: false,
@@ -80,7 +80,7 @@ export const addedTokensJson = (tokens: readonly string[], added: AddedIds): unk
       special,
     }));
 
-/** Those that are special: `specialTexts` and `specialIds` of a tokenizer. */
+/** The special ones among added tokens, as `specialTexts` and `specialIds` of a tokenizer. */
 export function specialOf(
   tokens: readonly string[],
   added: AddedIds,

@@ -135,13 +135,13 @@ export function readBpe(json: JsonObject, fail: Refuse, given: TokenizerSettings
 const isListed = ({ content: _content, id, ...flags }: AddedToken, added: AddedIds): boolean =>
   isDeepStrictEqual(flags, added.get(id as number));
 
-/** Whether it is a tokenizer as GPT-2's, which other files of the folder may change. */
+/** True for a tokenizer like GPT-2's, whose settings other files of the folder may override. */
 function isLikeGpt2(json: JsonObject): boolean {
   const { type, use_regex } = asObject(json['pre_tokenizer']);
   return type === 'ByteLevel' && (use_regex ?? true) === true && (json['normalizer'] ?? null) === null;
 }
 
-/** The pipeline with or without a space before texts; undefined: as it is. */
+/** The pipeline with or without a space before texts. @param isWanted undefined: leave it as it is */
 function withPrefix(pipeline: Pipeline, isWanted: boolean | undefined): Pipeline {
   const { preTokenization } = pipeline;
   if (isWanted === undefined || isWanted === (preTokenization.prefix !== undefined)) return pipeline;
@@ -176,7 +176,7 @@ interface Written {
   readonly given: TokenizerSettings;
 }
 
-/** What a tokenizer knows besides its steps. */
+/** A tokenizer's vocabulary and merges, without its pipeline. */
 interface Parts extends Pick<BpeModel, 'tokens' | 'merges' | 'modelIds' | 'added' | 'special'> {
   readonly ids: ReadonlyMap<string, unknown>;
 }

@@ -33,7 +33,7 @@ export interface Pipeline {
   readonly decoder: TokenSteps | undefined;
   /** A piece that is a token becomes it, even if no merges make it. */
   readonly ignoresMerges: boolean;
-  /** For tokens of characters: what becomes of characters without a token. */
+  /** For character-level tokens: how characters without a token are encoded. */
   readonly unknown: UnknownOptions;
 }
 
@@ -100,13 +100,13 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
 function lineCuts({ normalization, preTokenization }: Pipeline, { divisions }: PieceEncoding): LineCuts {
   if (normalization?.isDivisible === false) return NEVER;
   const cuts = cutsOfAll(divisions.map((each) => each.cuts));
-  // A part that follows an added token would lack what belongs before its text, as the token is in the part before.
+  // Text after an added token gets a prefix; a part that starts there would lack it, since the token is in the part before.
   const hasPrefix =
     preTokenization.prefix?.onlyFirst === false || normalization?.types.has('Prepend') === true;
   return hasPrefix ? { ...cuts, before: 'never' } : cuts;
 }
 
-/** Tokens as the decoder sees them: those that were normalized to be found are also normalized here. */
+/** Tokens as the decoder sees them: added tokens that are matched in normalized text appear normalized. */
 function shownTokens({ tokens, added, pipeline }: BpeModel): string[] {
   const normalize = pipeline.normalization?.start;
   return tokens.map((token, id) =>
@@ -114,18 +114,18 @@ function shownTokens({ tokens, added, pipeline }: BpeModel): string[] {
   );
 }
 
-/** How pieces of text become ids. */
+/** Encodes pieces of text. */
 interface PieceEncoding {
   readonly cache: PieceCache;
   readonly divisions: readonly Division[];
   readonly unkId: number | undefined;
-  /** To find out which text is unknown. */
+  /** Locates unknown text. */
   readonly characters: CharacterVocabulary | undefined;
 }
 
 /**
- * The same without special tokens: merges can make some of them, such as `</s>` where a vocabulary of SentencePiece has `</`
- * and `s>`. Built at the first call.
+ * The same encoding, never yielding special tokens: merges can form some, such as `</s>` in a SentencePiece vocabulary that
+ * has `</` and `s>`. Built on the first call.
  */
 function withoutSpecial(model: BpeModel, pieces: PieceEncoding): () => PieceEncoding {
   const { merges, modelIds, added, tokens, pipeline } = model;
@@ -177,7 +177,7 @@ function characterPieces({ tokens, merges, modelIds, pipeline }: BpeModel): Piec
   };
 }
 
-/** A text that is not divided is one piece. */
+/** Without a pre-tokenizer, a text is one piece. */
 const WHOLE: PieceRule = (_units, from, end, final, starts, at) => {
   starts[at] = from;
   if (!final || end === from) return at;
@@ -227,7 +227,7 @@ function pieceEncoder(
 
 type Decoding = Pick<Tokenizer, 'vocabulary' | 'decode' | 'decoder' | 'byteLength'>;
 
-/** For tokens that are bytes. Tokens that are not written in the byte alphabet are text. */
+/** Decodes byte-level tokens. Tokens that are not written in the byte alphabet are text. */
 function byteDecoding(tokens: readonly string[]): Decoding {
   const bytes = tokens.map((token) => bytesOfToken(token) ?? Buffer.from(token));
   const none = new Uint8Array(0);
@@ -247,7 +247,7 @@ function byteDecoding(tokens: readonly string[]): Decoding {
   };
 }
 
-/** For tokens that are text, changed in steps. */
+/** Decodes tokens of text by the decoder's steps. */
 function stepDecoding(tokens: readonly string[], steps: TokenSteps): Decoding {
   const decoder = (isContinued = false): TokenDecoder => {
     const chain = steps(isContinued);

@@ -37,8 +37,8 @@ const nextId = ({ vocab, added }: Pick<TokenizerFile, 'vocab' | 'added'>): numbe
 export const tokenCount = (tokenizer: Tokenizer): number => nextId(fileOf(tokenizer));
 
 /**
- * A tokenizer with more tokens, which get the ids after its last one. Where its vocabulary is padded, these are spare rows of
- * the embedding; only the others make it larger.
+ * A tokenizer with more tokens, which get the ids after its last one. In a padded vocabulary these ids are spare rows of
+ * the embedding, so only tokens beyond them enlarge it.
  */
 export function grown(tokenizer: Tokenizer, { ordinary = [], special = [] }: NewTokens): Tokenizer {
   const file = fileOf(tokenizer);

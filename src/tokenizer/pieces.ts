@@ -59,14 +59,14 @@ export type PieceRule = (
   at: number,
 ) => number;
 
-/** Added to the start of a piece that is not tokenized but removed from the text. */
+/** Flag added to the start of a piece that is removed from the text instead of being tokenized. */
 export const REMOVED = 2 ** 31;
-/** The start without that mark. */
+/** The start without the `REMOVED` flag. */
 export const startOf = (start: number): number => start & (REMOVED - 1);
 
 /**
  * A chunk of text and its piece boundaries, valid until the next chunk. Piece i ends where piece i + 1 starts. Only rules
- * out of tokenizer.json mark pieces as `REMOVED`.
+ * read from tokenizer.json flag pieces as `REMOVED`.
  */
 export interface Pieces {
   readonly units: TextUnits;

@@ -1,4 +1,4 @@
-/** Special tokens of one's own: the value of `--special-tokens`. */
+/** Special tokens chosen by the user: the value of `--special-tokens`. */
 import { UsageError } from '../errors.ts';
 import { shownJson } from '../json.ts';
 import type { OptionType } from '../values.ts';
@@ -12,7 +12,7 @@ export const specialTokensValue: OptionType<string> = {
 
 function tokensOf(value: string): string[] | undefined {
   const tokens = value.split(',');
-  // A single character is a token of char vocabularies, and a single byte of bpe, which would then have it twice.
+  // A char vocabulary already has a token for a single character, and bpe for a single byte.
   const isToken = (token: string): boolean =>
     Array.from(token).length > 1 && token === token.trim() && token.isWellFormed() && !token.includes('\0');
   const isOwn = (token: string): boolean => token !== UNK && token !== END_OF_TEXT;
@@ -29,7 +29,7 @@ export function specialTokenList(value: string | undefined): readonly string[] {
 }
 
 /**
- * Special tokens must differ from those that a text has or that are learned from it.
+ * Checks that special tokens differ from the tokens that occur in a text or are learned from it.
  *
  * @param from index of the first special token
  * @throws UsageError that names one that does not

@@ -16,7 +16,7 @@ import { unmarked, type Encoder, type TextPart, type Unknown } from './tokenizer
  * Starts encoding the text between special tokens.
  *
  * @param onUnknown receives unknown text, with positions that do not count special tokens
- * @param isSaid the text may have the text of special tokens, which must not become these
+ * @param isSaid the text may spell out special tokens, which must not be encoded as such
  */
 export type OrdinaryStart = (
   onUnknown: ((unknown: Unknown) => void) | undefined,
@@ -144,7 +144,7 @@ class AddedTokenSplitter {
   readonly #outer: Splitter;
   readonly #inner: Splitter;
   #normalize: ((text: string, final: boolean) => string) | undefined;
-  /** Length of the text that each of them has divided. */
+  /** Length of the text that each pass has split. */
   #outerAt = 0;
   #innerAt = 0;
 
@@ -167,7 +167,7 @@ class AddedTokenSplitter {
     this.restart();
   }
 
-  /** Another text follows. */
+  /** Prepares for another text. */
   restart(): void {
     this.#normalize = this.#normalizer?.(!this.#part.isFirst);
     this.#outerAt = this.#innerAt = 0;

@@ -53,15 +53,15 @@ export interface Tokenizer {
   readonly source?: string | undefined;
 }
 
-/** Which part of a text is encoded: only the first has what comes before a text, and only the last what comes after it. */
+/** Which part of a text is encoded: tokens before a text are added to the first part only, those after it to the last. */
 export interface TextPart {
   readonly isFirst: boolean;
   readonly isLast: boolean;
   /** Tokens that begin and end every text are not added: a chat template writes its own. */
   readonly isTemplated?: boolean;
   /**
-   * A character that is removed. What begins right after it is ordinary text, even if it reads like an added token, and so is
-   * the text of a token that has it inside. One UTF-16 unit.
+   * An escape character, one UTF-16 unit, which is removed. An added token spelled out right after it, or with it inside,
+   * is ordinary text.
    */
   readonly mark?: string;
   /** Receives the added tokens that are found in the text as it is, in order. */

@@ -69,7 +69,7 @@ export type NormalForm = 'NFC' | 'NFD' | 'NFKC' | 'NFKD';
 const INERT = new RegExp(`[${NORMALIZED_SINCE_9}]`, 'v');
 const AROUND_INERT = new RegExp(`([${NORMALIZED_SINCE_9}])`, 'v');
 
-/** Normalizes as Unicode 9 does, in which the newer characters neither decompose, compose nor change places. */
+/** Normalizes as Unicode 9 does, in which newer characters neither decompose nor compose and are not reordered. */
 export function normalizeAsUnicode9(text: string, form: NormalForm): string {
   if (!INERT.test(text)) return text.normalize(form);
   return text

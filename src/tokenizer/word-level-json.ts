@@ -18,8 +18,9 @@ export interface WordLevelModel {
 }
 
 /**
- * A new vocabulary with `<unk>` last, before it perhaps `<|endoftext|>` and other special tokens. Without an end, `<unk>` has all roles, because
- * CTranslate2 and lm-eval require a token for each, but starts and ends no text.
+ * A new vocabulary with `<unk>` last, preceded by `<|endoftext|>` and other special tokens, if any. Without
+ * `<|endoftext|>`, `<unk>` has all roles, because CTranslate2 and lm-eval require a token for each, but it neither starts
+ * nor ends a text.
  */
 export function newWordLevel(
   tokens: readonly string[],

@@ -30,7 +30,7 @@ function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
   const table = new PieceTable();
   const reader = new UnitReader();
   tokens.forEach((token, id) => {
-    // Ordinary text must not become a special token: its place is taken by what is never one piece.
+    // Ordinary text must not become a special token, so its entry is a string that is never a single piece.
     const { units, length } = reader.read(added.get(id)?.special === true ? `\0\0${id}` : token, true);
     table.add(units, 0, length);
     reader.keep(length);

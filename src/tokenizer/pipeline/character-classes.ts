@@ -1,4 +1,4 @@
-/** Numbers the characters that a set of classes cannot tell apart, so that an automaton needs one column for each. */
+/** Groups code points that no class of a set tells apart, so that an automaton's table has one column per group. */
 import type { CharacterClass } from './pattern-syntax.ts';
 
 export interface Alphabet {
@@ -12,7 +12,7 @@ export interface Alphabet {
 
 const POINTS = 0x110000;
 const MOST_COLUMNS = 255;
-/** Blocks of code points that have assigned characters; all others are alike to any class. Surrogates are left out. */
+/** Blocks of code points that have assigned characters; no class tells the others apart. Surrogates are left out. */
 const BLOCKS: readonly Range[] = [
   [0, 0xd800],
   [0xe000, 0x10000],
@@ -35,7 +35,7 @@ const blockTexts = (): NonNullable<typeof blocks> =>
     return { start, text: Buffer.from(units.buffer).toString('utf16le') };
   }));
 
-/** Ranges of a class, by class: most patterns have the same few. */
+/** Caches the ranges of each class: most patterns share a few classes. */
 const known = new Map<CharacterClass, readonly Range[]>();
 const MAX_KNOWN = 100;
 
@@ -53,7 +53,7 @@ function rangesOf(of: CharacterClass): readonly Range[] {
   return ranges;
 }
 
-/** Of a class that lists its characters. */
+/** Ranges of a class that lists its characters. */
 const listedRanges = (of: CharacterClass): Range[] =>
   Array.from(of.matchAll(/\\u\{(\w+)\}(?:-\\u\{(\w+)\})?/g), ([, first, last]) => [
     Number.parseInt(first, 16),

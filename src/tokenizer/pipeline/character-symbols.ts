@@ -21,7 +21,7 @@ export interface CharacterVocabulary {
   readonly fusesUnknown: boolean;
 }
 
-/** What becomes of characters without a token. */
+/** How characters without a token are encoded. */
 export interface UnknownOptions extends Pick<CharacterVocabulary, 'unkId' | 'fusesUnknown'> {
   readonly hasByteFallback: boolean;
 }
@@ -37,7 +37,7 @@ export function characterVocabulary(
   for (const [token, id] of tokens) {
     const point = token.codePointAt(0) ?? 0;
     if (token === String.fromCodePoint(point)) ids[point] = id;
-    // The library looks for upper-case digits.
+    // `tokenizers` looks up byte tokens with upper-case digits.
     const byte =
       byteIds && token === token.toUpperCase().replace('X', 'x') ? byteOfFallback(token) : undefined;
     if (byte !== undefined) byteIds![byte] = id;
@@ -45,7 +45,7 @@ export function characterVocabulary(
   return { ids, byteIds, unkId: options.unkId, fusesUnknown: options.fusesUnknown };
 }
 
-/** Whether text can be unknown: not if each byte has a token. */
+/** False if every byte has a token, so that no text is unknown. */
 export const hasUnknown = ({ byteIds }: CharacterVocabulary): boolean =>
   byteIds === undefined || byteIds.includes(-1);
 
@@ -55,7 +55,7 @@ export function characterSymbols(vocabulary: CharacterVocabulary): SymbolReader 
   const bytes = new Int32Array(4);
   return (units, start, end, ids) => {
     let n = 0;
-    // As in the library, an unknown token waits until the next known one; byte tokens may overtake it.
+    // As in `tokenizers`, an unknown token waits until the next known one; byte tokens may overtake it.
     let isWaiting = false;
     for (let i = start; i < end;) {
       const point = pointAt(units, i);
@@ -114,8 +114,8 @@ function pointAt(units: TextUnits, i: number): number {
 }
 
 /**
- * Divides a text where no merge can join the two sides, which changes no id. Without a pre-tokenizer a whole text is one
- * piece; with this rule its parts can be encoded while it arrives, and found in a cache.
+ * Splits a text where no merge can join the two sides, so the ids stay the same. Without a pre-tokenizer a whole text is
+ * one piece; with this rule its parts can be encoded while the text arrives, and cached.
  *
  * @param tokens by id
  * @returns undefined if a merge joins tokens of bytes or of unknown text

@@ -2,7 +2,7 @@
 import { shownJson } from '../../json.ts';
 import { asObject, type JsonObject, type Refuse } from '../tokenizer-json.ts';
 
-/** A component of tokenizer.json, and how to refuse what it has. */
+/** A component of tokenizer.json, with readers for its fields that throw errors naming them. */
 export class Field {
   readonly path: string;
   readonly #refuse: Refuse;

@@ -1,13 +1,13 @@
 /**
- * Where a large text can be divided at line breaks, so that its parts can be encoded at the same time and give the ids of
+ * Finds line breaks at which a large text can be split, so that its parts can be encoded in parallel and yield the ids of
  * the whole.
  */
 import { WHITE_SPACE } from '../pieces.ts';
 import type { Automaton } from './pattern-automaton.ts';
 
 /**
- * What a rule does at a line feed between two characters other than white space. always: a piece ends there, whatever
- * comes before and after. harmless: dividing the text there changes no other end of a piece. never: neither is known.
+ * What a rule guarantees at a line feed between two characters other than white space. `always`: a piece ends there, in any
+ * context. `harmless`: splitting the text there moves no other piece boundary. `never`: neither.
  */
 export type CutSafety = 'always' | 'harmless' | 'never';
 
@@ -69,7 +69,7 @@ export function cutsOfAutomaton({ columns, table, width, start }: Automaton): Li
   };
 }
 
-/** The last position in a text that is safe to divide at, or 0. The text may go on. */
+/** The last position at which a text can safely be split, or 0. More text may follow. */
 export function lastCut(text: string, { before, after }: LineCuts): number {
   if (before !== 'always' && after !== 'always') return 0;
   const last = after === 'always' ? text.length - 2 : text.length - 1;

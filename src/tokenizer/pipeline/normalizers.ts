@@ -9,7 +9,7 @@ import { normalizeAsUnicode9, type NormalForm } from '../unicode-versions.ts';
 /**
  * Starts normalizing stretches of text between added tokens.
  *
- * @param isContinued whether the first stretch continues a text, so that nothing belongs before it
+ * @param isContinued the first stretch continues a text, so that nothing is prepended to it
  */
 export type Normalizer = (isContinued: boolean) => TextStep;
 

@@ -28,7 +28,7 @@ export const patternRule =
     const count = divide(automaton, between, units, from, end, final, starts, at);
     if (count >= 0) return count;
     throw new UserError('unsupported-format', `tokenizer.json: "${field}" takes too long for this text`, {
-      hint: 'the pattern reads ahead in vain again and again; use another tokenizer',
+      hint: 'the pattern keeps reading ahead without finding a match; use another tokenizer',
     });
   };
 
@@ -44,7 +44,7 @@ function divide(
   at: number,
 ): number {
   let count = at;
-  let first = from; // of the match that is searched
+  let first = from; // of the match being sought
   let inVain = MOST_IN_VAIN * (end - from) + ALLOWED_IN_VAIN;
   let isBetween = false; // whether the piece at `starts[count]` is text between matches
   starts[count] = from;
@@ -59,7 +59,7 @@ function divide(
         const unit = units.getUint16(2 * i, true);
         if ((unit & 0xfc00) !== 0xd800) column = columns[unit];
         else if (next === end)
-          return count; // the other half is to come
+          return count; // the low surrogate has not arrived
         else column = columns[0x10000 + ((unit & 0x3ff) << 10) + (units.getUint16(2 * next++, true) & 0x3ff)];
       } else if (!final) return count;
       entry = table[(entry >> 1) + column];

@@ -19,13 +19,13 @@ export type Pattern =
       readonly min: number;
       /** Infinity: no limit. */
       readonly max: number;
-      /** Gives nothing back to what follows. */
+      /** Never gives back characters for what follows to match. */
       readonly isPossessive: boolean;
     }
   /** The next character is in the class, or not; the end of the text is in no class. */
   | { readonly kind: 'lookahead'; readonly of: CharacterClass; readonly isNegative: boolean };
 
-/** Describes what a pattern has that is not supported. */
+/** The message names the unsupported construct. */
 export class UnsupportedPattern extends Error {}
 
 /** Deepest nesting of groups, and the largest repetition count. */

@@ -20,13 +20,13 @@ export interface Prefix {
   readonly onlyFirst: boolean;
 }
 
-/** A rule, which keeps working memory, for each text that is encoded. */
+/** Creates a rule for each text to encode, because rules keep working memory. */
 export interface Division {
   readonly start: () => PieceRule;
   readonly cuts: LineCuts;
 }
 
-/** What the pre-tokenizers of a file do together. */
+/** The combined effect of a file's pre-tokenizers. */
 export interface PreTokenization {
   /** Rules that are applied in turn. */
   readonly rules: readonly Division[];
@@ -132,7 +132,7 @@ function readPattern(pattern: Pattern, behavior: SplitBehavior, isInverted: bool
   return { start, cuts: behavior === 'Removed' ? cutsOfAutomaton(automaton) : NEVER };
 }
 
-/** Refuses a pattern by the part that is not supported. */
+/** Turns `UnsupportedPattern` into an error that names the field. */
 function supported<T>(read: () => T, field: Field): T {
   try {
     return read();

@@ -15,7 +15,7 @@ export function readPipeline(json: JsonObject, ids: ReadonlyMap<string, unknown>
   const field = (name: string): Field => new Field(name, fail);
   const normalization = readNormalizer(json['normalizer'], field('normalizer'));
   const preTokenization = readPreTokenizer(json['pre_tokenizer'], field('pre_tokenizer'));
-  // The library compares positions in the original text, which this normalizer changes.
+  // `tokenizers` compares positions in the original text, which this normalizer shifts.
   if (preTokenization.prefix?.onlyFirst === true && normalization?.types.has('Strip') === true)
     field('pre_tokenizer').fail(
       'prepend_scheme',
@@ -52,6 +52,6 @@ function readModel(
     (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
   );
   if (unkId === undefined && !(hasByteFallback && bytes.every((byte) => Object.hasOwn(vocab, byte))))
-    field.fail('unk_token', 'is missing, and not each byte has a token: some text would be left out');
+    field.fail('unk_token', 'is missing, and not every byte has a token: some text would be dropped');
   return { ignoresMerges, unknown: { hasByteFallback, unkId: unkId as number | undefined, fusesUnknown } };
 }

@@ -3,8 +3,8 @@ import { REMOVED, startOf, type PieceRule } from '../pieces.ts';
 import { BETWEEN } from './pattern-rule.ts';
 
 /**
- * Whether a piece starts a new one or joins the one before, by whether it is a match and whether the one before is; or, for
- * Removed, that all are separate and matches are left out.
+ * True if a piece joins the previous one, given whether each of them is a match. With Removed, all pieces are separate and
+ * matches are dropped.
  */
 const joins = {
   Isolated: () => false,
@@ -20,7 +20,7 @@ export const splitBehaviors = Object.keys(joins) as SplitBehavior[];
 
 /**
  * @param rule marks text between matches as `BETWEEN`
- * @param isInverted matches and text between them change places
+ * @param isInverted matches and the text between them swap roles
  */
 export function withBehavior(rule: PieceRule, behavior: SplitBehavior, isInverted: boolean): PieceRule {
   const isJoined = joins[behavior];
@@ -55,7 +55,7 @@ export function beforeEach(mark: string): PieceRule {
   };
 }
 
-/** Applies rules one after the other, each to every piece of the one before. */
+/** Applies rules in turn, each to the pieces of the previous one. */
 export function inTurn(rules: readonly PieceRule[]): PieceRule {
   if (rules.length === 1) return rules[0];
   const [first, ...others] = rules;

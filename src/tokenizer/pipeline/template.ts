@@ -21,7 +21,7 @@ const readers: Readonly<Record<string, Reader>> = {
     if (!Array.isArray(parts)) return field.fail('single', `is ${shownJson(parts)}, not a list`);
     const texts = parts.map((part) => asObject(part)['Sequence']).filter((part) => part !== undefined);
     if (texts.length !== 1 || asObject(texts[0])['id'] !== 'A')
-      return field.fail('single', 'does not have the text once');
+      return field.fail('single', 'does not contain the text exactly once');
     const at = parts.findIndex((part) => asObject(part)['Sequence'] !== undefined);
     const known = asObject(json['special_tokens']);
     const idsOf = (part: unknown): number[] => {
@@ -40,7 +40,7 @@ const readers: Readonly<Record<string, Reader>> = {
 export function readTemplate(json: unknown, field: Field, size: number): Template {
   const members = readSequence(json, field, 'processors');
   const all = members.map((each) => oneOf(readers, each.json, each.field)(each.json, each.field));
-  // Each adds tokens around what the one before has made.
+  // Each adds tokens around the result of the previous one.
   const template = all.reduce(
     ({ before, after }, next) => ({ before: [...next.before, ...before], after: [...after, ...next.after] }),
     noTemplate,

@@ -53,7 +53,7 @@ export function replaced(pattern: string, content: string): TextStep {
   };
 }
 
-/** Length of the longest end of a text that starts, but is not, the pattern. */
+/** Length of the longest suffix of a text that is a proper prefix of the pattern. */
 function overlap(text: string, pattern: string): number {
   for (let length = Math.min(text.length, pattern.length - 1); length > 0; length--)
     if (pattern.startsWith(text.slice(text.length - length))) return length;
