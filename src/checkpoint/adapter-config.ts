@@ -8,7 +8,7 @@ import { readTextFile } from '../read-file.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 
-/** In bytes. A file that lists each layer of a deep model as a target has some hundred kilobytes. */
+/** In bytes. A file that lists each layer of a deep model as a target has a few hundred kilobytes. */
 const LARGEST = 1e6;
 
 /** An adapter as its file describes it. */
@@ -19,7 +19,7 @@ export interface AdapterDescription extends Omit<LoraConfig, 'base' | 'targets'>
   readonly basePath: string | undefined;
 }
 
-/** The content of adapter_config.json. Fields that PEFT sets to its defaults by itself are left out. */
+/** The content of adapter_config.json, without the fields for which PEFT's defaults hold. */
 export function toAdapterConfigJson(config: ModelConfig, lora: LoraConfig): Record<string, unknown> {
   return {
     base_model_name_or_path: lora.base.path,
@@ -65,10 +65,10 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   'use_rslora',
 ]);
 
-/** Initializations that leave the base model as it was. Others, such as "pissa", move a part of it into the adapter. */
+/** Initializations that leave the base model unchanged. Others, such as "pissa", move part of it into the adapter. */
 const INITIALIZATIONS = [true, false, 'gaussian', 'eva', 'orthogonal'] as const;
 
-/** @throws UserError naming the field that is invalid, or that asks for something not computed here */
+/** @throws UserError naming the field that is invalid or has an unsupported value */
 export function readAdapterConfig(file: string): AdapterDescription {
   const damaged = (what: string): never =>
     new ConfigReader({}, file).fail(what, 'the file is damaged; use another copy', 'damaged-file');

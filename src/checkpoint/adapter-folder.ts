@@ -5,7 +5,7 @@
  *     tokenizer.json  tokenizer_config.json  generation_config.json        copies of the base model's
  *     adapter_model.safetensors                                            the adapters alone
  *
- * Together with its base, which stays where it is, it is a model.
+ * The base model stays where it is; the two together are a model.
  */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -96,7 +96,7 @@ function openBase(
   if (found === undefined)
     throw new UserError(
       'file-not-found',
-      `${file}: "base_model_name_or_path" ${basePath === undefined ? 'names no model' : `is ${shownJson(basePath)}, and there is no such folder`}`,
+      `${file}: "base_model_name_or_path" ${basePath === undefined ? 'names no model' : `is ${shownJson(basePath)}, and that folder does not exist`}`,
       {
         hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then name it with ${optionName('base')}`,
       },
@@ -109,10 +109,10 @@ function openBase(
 }
 
 /**
- * Looks for the base model, whose path PEFT means as seen from the working directory, or as a name on the Hub. An adapter may
- * be used from another directory than it was trained in, and may have moved together with its base: a path is also taken as
- * seen from the adapter and, if a fingerprint shows that it is the right model, from any folder above, and the base may be
- * beside the adapter.
+ * Looks for the base model. PEFT takes its path as relative to the working directory, or as a name on the Hub. Since an
+ * adapter may be used from another directory or have moved with its base, the path is also resolved relative to the
+ * adapter and, if a fingerprint can confirm that it is the right model, to any folder above; the base may also be next to
+ * the adapter.
  *
  * @returns the first place with a model, or else the first that exists
  */
@@ -140,7 +140,7 @@ const loraOf = (
   base: { path: basePath ?? base.folder, fingerprint: metadata[BASE_FINGERPRINT] },
 });
 
-/** @throws UserError in adapter_config.json's words */
+/** @throws UserError in terms of the fields of adapter_config.json */
 function checkAdapted(file: string, config: ModelConfig): ModelConfig {
   const { lora } = config;
   try {
@@ -155,7 +155,7 @@ function checkAdapted(file: string, config: ModelConfig): ModelConfig {
   }
 }
 
-/** The parameters stored in the adapter's file, by their names there. */
+/** The parameters stored in the adapter's file, by tensor name. */
 const storedNames = (config: ModelConfig): Map<string, ReturnType<typeof parameterTable>[number]> =>
   new Map(
     parameterTable(config)

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { openRegularFile, readInto } from '../read-file.ts';
 import { INDEX, WEIGHTS } from './weights.ts';
 
-/** Samples of each file, and the bytes of one. Their distance is below the size of a layer's matrices. */
+/** Samples per file, and bytes per sample. They are closer together than the matrices of a layer are large. */
 const SAMPLES = 256;
 const SAMPLE_BYTES = 4096;
 
 /**
- * Identifies the weights of a model folder by samples of its files, as reading all of a large model takes seconds. Training
- * changes nearly every number, so that other weights have other samples.
+ * Identifies the weights of a model folder by samples of its files, because reading all of a large model takes seconds.
+ * Training changes nearly every number, so different weights differ in their samples.
  */
 export function baseFingerprint(folder: string): string {
   const files =

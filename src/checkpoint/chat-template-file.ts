@@ -1,6 +1,6 @@
 /**
- * The chat template of a model folder: chat_template.jinja, or the field "chat_template" of tokenizer_config.json, which
- * transformers 4 and 5 both read and which is written.
+ * The chat template of a model folder: chat_template.jinja, or "chat_template" in tokenizer_config.json. The latter is the
+ * one written, because transformers 4 and 5 both read it.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -53,7 +53,7 @@ export const modelLocation = (folder: string): string =>
     ? folder
     : (latestTrainerCheckpoint(folder)?.folder ?? folder);
 
-/** Whether a folder has a model's description and weights, besides which it may have an adapter's. */
+/** True for a folder with a model's config and weights, even if it has an adapter's files as well. */
 export const isWholeModel = (folder: string): boolean =>
   existsSync(join(folder, 'config.json')) && [WEIGHTS, INDEX].some((file) => existsSync(join(folder, file)));
 

@@ -1,7 +1,7 @@
 /**
  * A checkpoint: a folder with everything training resumes from.
  *
- *     config.json, …, model.safetensors   a model folder or, with adapters, that of an adapter
+ *     config.json, …, model.safetensors   a model folder or, when adapters are trained, an adapter folder
  *     optimizer.safetensors               the optimizer's moments
  *     average.safetensors                 the moving average of the parameters, if one is kept
  *     replicas.safetensors                with replicas, the outer optimizer's momentum and the moments of other ranks
@@ -77,7 +77,7 @@ export interface Checkpoint {
   readonly average: ModelFolder | undefined;
 }
 
-/** The numbers that training changes. */
+/** The tensors that training changes. */
 export interface TrainedTensors {
   readonly parameters: readonly TensorSource[];
   readonly moments: readonly TensorSource[];
@@ -87,7 +87,7 @@ export interface TrainedTensors {
   readonly replicas?: readonly TensorSource[] | undefined;
 }
 
-/** Where the base of an adapter is. */
+/** Location of an adapter's base. */
 export type BaseOpening = Pick<AdapterOpening, 'base'>;
 
 /** Content of a new checkpoint. */
@@ -160,10 +160,10 @@ export function addEvaluation(
   if (best !== undefined) linkAtomic(best, join(folder, BEST));
 }
 
-/** What the state has fingerprints of. Other files in the folder are the user's, or another program's. */
+/** Files whose fingerprints the state holds. Other files in the folder belong to the user or to another program. */
 const FINGERPRINTED = CHECKPOINT_FILES.filter((file) => file !== STATE && file !== LEGACY_STATE);
 
-/** The state with the fingerprints of the other files. @param best of which the checkpoint has, or gets, a copy */
+/** The state with the fingerprints of the other files. @param best file that the checkpoint has, or gets, a copy of */
 function stateText(
   folder: string,
   best: CheckpointContent['best'],
@@ -202,7 +202,7 @@ export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: Bas
   const model = openModelFolder(folder, { base });
   const weights = join(folder, weightsFile(model.config));
   checkStep(weights, model.metadata, step);
-  // Another base would not continue to the same bits, so not even a given one is accepted.
+  // With another base the run would not be bit-identical, so even a base given by the user must match.
   if (model.base !== undefined) checkBase(weights, model.base, model.config.lora!);
   const average = existsSync(join(folder, AVERAGE))
     ? openModelFolder(folder, { base, file: AVERAGE })
@@ -224,7 +224,7 @@ export function openCheckpoint({ step, folder }: CheckpointFolder, { base }: Bas
   };
 }
 
-/** What tensors take in a file, but for its header. */
+/** Bytes that tensors take in a file, without the header. */
 export const bytesOf = (tensors: readonly TensorSource[]): number =>
   tensors.reduce((sum, { shape }) => sum + 4 * elements(shape), 0);
 

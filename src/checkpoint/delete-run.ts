@@ -1,6 +1,6 @@
 /**
- * Deletes runs. The folder is renamed first and then removed, so that a process killed in between leaves a folder that no
- * command takes for a run; the next deletion removes it.
+ * Deletes runs. The folder is renamed before it is removed, so that a process killed in between leaves a folder that no
+ * command mistakes for a run; the next deletion removes it.
  */
 import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -50,7 +50,7 @@ export function checkRunFolder(path: string): void {
   const folder = path.replace(/(?<=.)[/\\]+$/, '');
   const refused = (message: string, hint: string): UserError =>
     new UserError('wrong-file-kind', `${folder} ${message}`, { hint });
-  const stats = lstatSync(resolve(folder), { throwIfNoEntry: false }); // `link/.` names the link, too
+  const stats = lstatSync(resolve(folder), { throwIfNoEntry: false }); // also refuses a link given as `link/.`
   if (stats === undefined)
     throw new UserError('file-not-found', `there is no run ${folder}`, { hint: hintForMissingRun(folder) });
   if (stats.isSymbolicLink())
@@ -104,8 +104,8 @@ function asideOf(folder: string): string {
 }
 
 /**
- * Removes what killed processes left of deleted runs, under checkpoints/ and beside the given runs, except what cannot be
- * removed.
+ * Removes leftovers of deletions that were killed, under checkpoints/ and beside the given runs. Files that cannot be
+ * removed are skipped.
  */
 export function sweepDeleted(runs: readonly { readonly folder: string }[]): void {
   for (const parent of new Set([RUNS, ...runs.map(({ folder }) => dirname(folder))])) {

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { isSystemError } from '../errors.ts';
 
 export interface DiskUse {
-  /** Size of all files, in bytes. Names of the same file, as hard links are, count once. */
+  /** Size of all files, in bytes. Hard links to the same file count once. */
   readonly bytes: number;
-  /** Bytes that deleting them frees: files that have names elsewhere stay. */
+  /** Bytes that deleting them frees: files with hard links elsewhere stay. */
   readonly freed: number;
 }
 
-/** Disk space of files and folders. Symbolic links are not followed, and what disappears meanwhile does not count. */
+/** Disk space of files and folders. Symbolic links are not followed; files that disappear meanwhile do not count. */
 export function diskUse(paths: readonly string[]): DiskUse {
   const found = new Map<string, { readonly size: number; readonly names: bigint; seen: bigint }>();
   const visit = (path: string): void => {

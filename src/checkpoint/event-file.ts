@@ -19,7 +19,7 @@ export interface ScalarEvent {
   readonly scalars: readonly Scalar[];
 }
 
-/** Our name in the first record of a file, by which it is known to be ours. */
+/** Writer named in the first record of a file, which identifies the file as ours. */
 export const EVENT_WRITER = 'gpt-trainer';
 
 /** The first record of a file: its version, and who wrote it. */
@@ -30,7 +30,7 @@ export const versionRecord = (wallTime: number): Buffer =>
     bytes(10, bytes(1, Buffer.from(EVENT_WRITER))),
   ]);
 
-/** SessionLog.START: readers drop what earlier records and files have from this step on. */
+/** SessionLog.START: readers discard earlier records from this step on. */
 export const startRecord = (wallTime: number, step: number): Buffer =>
   record([double(1, wallTime), integer(2, step), bytes(7, integer(1, 1))]);
 

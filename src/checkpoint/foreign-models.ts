@@ -1,4 +1,4 @@
-/** Recognizes models in formats that cannot be read, with hints how to convert each. */
+/** Recognizes models in formats that cannot be read, with a hint for each on how to convert it. */
 import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { UserError, type ErrorCode } from '../errors.ts';

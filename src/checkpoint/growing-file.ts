@@ -3,7 +3,7 @@ import { naming } from '../errors.ts';
 import { FILE_OF_RUN, openRegularFile } from '../read-file.ts';
 import { writeAll } from '../write-file.ts';
 
-/** A file that grows at its end. What could not be written, for example because the disk was full, is kept for the next time. */
+/** An append-only file. Data that could not be written, for example to a full disk, is kept for the next write. */
 export class GrowingFile {
   readonly path: string;
   /** Bytes written successfully. */
@@ -19,12 +19,12 @@ export class GrowingFile {
     return this.#length;
   }
 
-  /** Adds bytes, which the next `write` writes. */
+  /** Queues bytes for the next `write`. */
   add(bytes: Buffer): void {
     this.#pending.push(bytes);
   }
 
-  /** Writes what has been added. @param flush to disk @throws a system error if that fails */
+  /** Writes the queued bytes. @param flush to disk @throws a system error if that fails */
   write(flush: boolean): void {
     if (this.#pending.length === 0 && (!flush || !existsSync(this.path))) return;
     const flags = constants.O_RDWR | constants.O_CREAT;

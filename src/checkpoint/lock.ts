@@ -159,7 +159,7 @@ const describe = (owner: Owner | undefined, mine: Owner): string =>
     ? 'another process'
     : `process ${owner.pid}${owner.host === mine.host ? '' : ` on ${owner.host}`}`;
 
-/** Whether the lock is for this folder and its process is running. For another host that is unknown, so the lock holds. */
+/** True if the lock is for this folder and its process is running. On another host that is unknown, so the lock holds. */
 function isAlive(owner: Owner, mine: Owner): boolean {
   if (owner.folder !== mine.folder) return false;
   if (owner.host !== mine.host) return true;
@@ -169,7 +169,7 @@ function isAlive(owner: Owner, mine: Owner): boolean {
   return started === undefined || owner.started === null || started === owner.started;
 }
 
-/** Whether a process is running. A zombie has an id but does nothing. */
+/** True for a running process; a zombie still has its id but does not count. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -117,7 +117,7 @@ export interface EvaluationMetrics extends Spent {
   readonly averaging: { readonly weightsLoss: number; readonly averageLoss: number } | undefined;
 }
 
-/** An evaluation as in metrics.jsonl, which other output follows. */
+/** The fields of an evaluation in metrics.jsonl, which other output shares. */
 export const evaluationFields = ({
   step,
   trainLoss,

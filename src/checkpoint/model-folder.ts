@@ -80,7 +80,7 @@ export function writeModelDescription(
       ...(config.lora !== undefined && OWN_MARK), // PEFT warns of unknown fields in adapter_config.json
     }),
   };
-  // The file with our mark is first: after a crash it shows whose the others are.
+  // The file with our mark is written first: after a crash it shows that the others are ours.
   const files: Record<string, string> = {
     ...(config.lora === undefined
       ? { 'config.json': jsonText(toConfigJson(config, tokenizer, dtype)) }
@@ -138,18 +138,18 @@ export const encodedWeights = (
 /** transformers loads a file only if it names the library whose conventions it follows. */
 const CONVENTIONS = { format: 'pt' };
 
-/** The tensors under their names in a file. */
+/** The tensors under the names that they have in a file. */
 const storedTensors = <T extends { readonly name: string }>(
   config: ModelConfig,
   tensors: readonly T[],
 ): T[] =>
   savedTensors(config, tensors).map((tensor) => ({ ...tensor, name: toFileName(config, tensor.name) }));
 
-/** A parameter's tensor name in a weights file. PEFT's names are those in its wrapper of the model. */
+/** A parameter's tensor name in a weights file. PEFT uses the names within its wrapper of the model. */
 export const toFileName = (config: ModelConfig, parameter: string): string =>
   `${config.lora === undefined ? '' : 'base_model.model.'}${architectureOf(config).huggingFace.toTensorName(parameter)}`;
 
-/** The tensors that a weights file holds, among all of a model: those of its adapters, if it has any. */
+/** Selects the tensors that a weights file holds: only the adapters, if the model has any. */
 export function savedTensors<T extends { readonly name: string }>(
   config: ModelConfig,
   tensors: readonly T[],
@@ -163,7 +163,7 @@ export function savedTensors<T extends { readonly name: string }>(
   return tensors.filter(({ name }) => saved.has(name));
 }
 
-/** Name of the file with a model's weights or, if it has adapters, with those alone. */
+/** Name of the weights file: that of the adapters alone, if the model has any. */
 export const weightsFile = ({ lora }: Pick<ModelConfig, 'lora'>): string =>
   lora === undefined ? WEIGHTS : ADAPTER_WEIGHTS;
 
@@ -232,7 +232,7 @@ export interface ModelFolder {
   open(options?: TensorLoadOptions): ParameterReader;
 }
 
-/** Reads the tokenizer of a folder and checks that it is that of the model. @throws UserError naming the file */
+/** Reads the tokenizer of a folder and checks that it belongs to the model. @throws UserError naming the file */
 export function readFittingTokenizer(
   folder: string,
   { vocabSize }: Pick<ModelConfig, 'vocabSize'>,

@@ -6,10 +6,10 @@ import { optionName } from '../messages.ts';
 import { openWholeModel, type ModelFolder } from './model-folder.ts';
 
 /**
- * Opens a model: a folder with all of it, or an adapter, whose base is opened too.
+ * Opens a model folder, or an adapter together with its base.
  *
  * @throws UserError naming the file that is missing, damaged, or inconsistent with the others; UsageError for the base of
- * a model that is no adapter
+ * a model that is not an adapter
  */
 export function openModelFolder(path: string, opening: AdapterOpening = {}): ModelFolder {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

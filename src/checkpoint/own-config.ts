@@ -11,8 +11,8 @@ export const OWN_FORMAT = 1;
 export const OWN_MARK = { gpt_trainer_format: OWN_FORMAT };
 
 /**
- * Whether `gpt train` wrote the description of a folder: config.json or, beside an adapter, generation_config.json.
- * transformers preserves the mark when it saves the model.
+ * True if `gpt train` wrote the folder's config.json or, for an adapter, generation_config.json. transformers preserves the
+ * mark when it saves the model.
  */
 export const hasOwnConfig = (folder: string): boolean =>
   ['config.json', 'generation_config.json'].some((file) => hasMark(join(folder, file)));

@@ -43,7 +43,7 @@ export const RUN_FILES: readonly string[] = [
   ADAPTER_WEIGHTS,
   ...logNames.map((name) => logPath('', name)),
 ];
-/** Files of a checkpoint. Without its state, which is first, a folder is none. */
+/** Files of a checkpoint. The state comes first, since a folder without one is not a checkpoint. */
 export const CHECKPOINT_FILES: readonly string[] = [
   STATE,
   LEGACY_STATE,
@@ -59,7 +59,7 @@ export const CHECKPOINT_FILES: readonly string[] = [
 const REPORT = 'report.html';
 /** The generator named in pages of `gpt report`, which identifies them. */
 export const REPORT_GENERATOR = 'gpt report';
-/** In bytes: the part of a page with its generator, and of an event file with its first record. */
+/** In bytes: enough of a page to contain its generator, and of an event file to contain its first record. */
 const HEAD = 4096;
 
 const anyOf = (names: readonly string[]): string =>
@@ -122,15 +122,15 @@ const foreignInCheckpoint = (checkpoint: string, within = ''): string[] =>
 const isOwnInCheckpoint = (name: string): boolean =>
   CHECKPOINT_FILES.includes(name) || CLUTTER.has(name) || isTemporaryInCheckpoint(name);
 
-/** Whether a name is that of a file of a checkpoint that was being written. */
+/** True for the temporary name of a file that was being written into a checkpoint. */
 export const isTemporaryInCheckpoint = (name: string): boolean => TEMPORARY_IN_CHECKPOINT.test(name);
 
-/** What is left of a checkpoint in which there were files of the user. */
+/** The remains of a removed checkpoint that contained files of the user. */
 const KEPT = /^checkpoint-\d+[.]kept(-\d+)?$/;
 
 /**
- * Removes a checkpoint. It is renamed first, so that a partly removed one never counts as complete. What does not belong to it
- * stays, in a folder of another name, since the run may need this one again.
+ * Removes a checkpoint. It is renamed first, so that a partly removed one never counts as complete. Other files in it are
+ * kept in a folder of another name, since the run may need this name again.
  *
  * @throws a system error if something cannot be removed
  */
@@ -158,7 +158,7 @@ function removeOwnIn(kept: string): void {
     if (isOwnInCheckpoint(name)) rmSync(join(kept, name), { force: true });
 }
 
-/** Whether a file is one that the run, or a report of it, may have written, and it did. */
+/** True for a file that the run, or a report of it, can be shown to have written. */
 const isRecognized = (folder: string, name: string): boolean =>
   (name === CARD && isOwnCard(join(folder, CARD))) ||
   (name === REPORT && isReport(join(folder, REPORT))) ||
@@ -192,7 +192,7 @@ export function removeRun(folder: string): void {
   sweepTemporaries(folder);
 }
 
-/** The files with our mark are last: until then, the others show whose they are. */
+/** The files with our mark are removed last: until then, they show that the others are ours. */
 export const REMOVED_IN_ORDER: readonly string[] = RUN_FILES.toSorted(
   (a, b) => MARKED.indexOf(a) - MARKED.indexOf(b),
 );

@@ -14,8 +14,8 @@ import type { TensorLoadOptions } from './safetensors.ts';
 import type { Weights } from './weights.ts';
 
 /**
- * Maps parameters to names in the file, after checking that every parameter is present with its shape, and nothing else.
- * One kind of biases may be missing in all layers; they are zeros.
+ * Maps parameters to names in the file, after checking that it has every parameter, in its shape, and nothing else. One
+ * kind of bias may be missing from all layers; it is then zero.
  *
  * @throws UserError naming the tensor
  */
@@ -69,7 +69,7 @@ export function matchTensors({ tensors, path }: Weights, config: ModelConfig): M
   return names;
 }
 
-/** For a weight that is stored in the other layout. */
+/** Hint for a weight that is stored in the other layout. */
 const transposedHint = (role: ParameterRole): string | undefined =>
   role === 'linear weight'
     ? 'this model stores weights as [in, out]; those of torch.nn.Linear must be transposed'
@@ -110,8 +110,8 @@ function refuseWrapped(path: string, tensor: string): void {
 }
 
 /**
- * How the parameters of a model that is only read are stored in memory: matrices in the type of the file. Those that are
- * converted or transposed on loading, and the small rest, are float32.
+ * How the parameters of a model used only for inference are stored in memory: matrices in the file's dtype, and float32 for
+ * those that are converted or transposed on loading and for all small parameters.
  */
 export function storageIn(weights: Weights, { config, conversionOf }: DescribedModel): StorageOf {
   const names = matchTensors(weights, config);
@@ -185,7 +185,7 @@ function refuseNonFinite(path: string, tensor: string, values: Float32Array): vo
   );
 }
 
-/** A target that receives what `convert` makes of a tensor. */
+/** A target that receives a tensor converted by `convert`. */
 const converted = (
   target: TensorTarget,
   scratch: Scratch,

@@ -1,6 +1,6 @@
 /**
- * Prunes runs: deletes the checkpoints, which only --resume needs, and keeps the best model, the logs and the state of the
- * last checkpoint, which tells the options, the text and its split.
+ * Prunes runs: deletes the checkpoints, which only --resume needs, and keeps the best model, the logs, and the state of the
+ * last checkpoint, which records the options, the text and its split.
  *
  * The state is marked before anything is deleted, so that a process killed in between leaves a run that is pruned; pruning
  * it again deletes the rest.
@@ -41,7 +41,7 @@ export interface Pruning {
   readonly folder: string;
   /** Step of its last checkpoint. */
   readonly step: number;
-  /** It has no steps left that resuming would take. */
+  /** No steps are left for which it could be resumed. */
   readonly isComplete: boolean;
   /** Bytes that this frees. */
   readonly freed: number;
@@ -49,7 +49,7 @@ export interface Pruning {
 
 /**
  * @returns undefined if the run has been pruned already
- * @throws UserError unless the folder is a run that is not being trained, with a checkpoint and an intact model besides
+ * @throws UserError unless the folder is a run that is not being trained, with a checkpoint and an intact model outside it
  */
 export function planPruning(folder: string): Pruning | undefined {
   checkRunFolder(folder);
@@ -60,7 +60,7 @@ export function planPruning(folder: string): Pruning | undefined {
     throw new UserError('no-checkpoint', `${folder} has no checkpoint to prune`, {
       hint: 'there is nothing that could be deleted without deleting the model',
     });
-  readTrainerState(stateFileOf(latest.folder)!); // is kept, so it must not be damaged
+  readTrainerState(stateFileOf(latest.folder)!); // the state is kept, so it must be intact
   checkModel(folder, latest.folder);
   const paths = [
     ...checkpoints.slice(0, -1).map((each) => each.folder),
@@ -73,7 +73,7 @@ export function planPruning(folder: string): Pruning | undefined {
   return { folder, step: latest.step, isComplete, freed };
 }
 
-/** The files of a checkpoint that are deleted, with what a process killed while pruning it has left. */
+/** The files of a checkpoint to delete, including leftovers of a pruning that was killed. */
 function prunedFiles(checkpoint: string): string[] {
   const isLegacy = basename(stateFileOf(checkpoint)!) === LEGACY_STATE;
   const deleted = [...DELETED, ...(isLegacy ? [LEGACY_STATE] : [])];

@@ -93,7 +93,7 @@ function restoreDescription(run: string, { folder, model }: Checkpoint): Restore
 
 const tokenizerOf = (folder: string): unknown => readTokenizer(join(folder, 'tokenizer.json')).toJSON();
 
-/** Whether a file exists and its reader accepts it. */
+/** True if a file exists and its reader accepts it. */
 function succeeds(path: string, read: (path: string) => unknown): boolean {
   read(path);
   return isThere(path);
@@ -165,7 +165,7 @@ function rebuiltBest(
 
 type Pieces = ReturnType<typeof weightsPieces>;
 
-/** Whether weights are intact and of a step. @param checksum expected one, if known */
+/** True for intact weights of the given step. @param checksum expected one, if known */
 const isIntact = (path: string, step: number, checksum?: string): boolean =>
   holds(() => {
     const weights = openSafetensors(path);

@@ -58,8 +58,8 @@ export interface Run {
     saved?: (done: number) => void,
   ): Promise<void>;
   /**
-   * Writes a checkpoint and removes all others but that of `good_step`. If there is one of this step, it only gets the
-   * outcome of the evaluation that was due.
+   * Writes a checkpoint and removes all others except that of `good_step`. If this step already has one, only the outcome
+   * of the evaluation that was due is added to it.
    *
    * @param saved called with the share written, 0 … 1
    * @throws a system error if that fails; earlier checkpoints are then unchanged
@@ -217,7 +217,7 @@ interface WriterState {
   readonly elapsedBefore?: number;
 }
 
-/** Wall time of a run by its logs, in seconds. Older ones have only the time of the steps. */
+/** Wall time of a run according to its logs, in seconds. Older logs have only the time of the steps. */
 const elapsedSoFar = (folder: string): number =>
   elapsedOf(logPath(folder, 'metrics')) ?? secondsOfSteps(logPath(folder, 'speed'));
 

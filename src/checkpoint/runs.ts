@@ -84,7 +84,7 @@ export function newestResumable(): string {
   return newest;
 }
 
-/** A run whose state cannot be read counts as resumable: resuming it says what is wrong. */
+/** A run whose state cannot be read does not count as pruned: resuming it reports what is wrong. */
 const isPruned = (stateFile: string): boolean => holds(() => readTrainerState(stateFile).pruned === true);
 
 /** All runs under checkpoints/ with a model, by name. */
@@ -110,7 +110,7 @@ function newestUnder(parent: string, fileOf: (folder: string) => string | undefi
   return times.toSorted((a, b) => b.time - a.time)[0]?.folder;
 }
 
-/** Folders, and links to folders, by name. Hidden ones are not for people; delete-run.ts makes some. */
+/** Folders, and links to folders, by name, except hidden ones such as those of delete-run.ts. */
 export function foldersIn(parent: string): string[] {
   if (!existsSync(parent)) return [];
   return readdirSync(parent)

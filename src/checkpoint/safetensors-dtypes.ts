@@ -46,8 +46,8 @@ export function firstNonFiniteHalf(halves: Uint16Array, storage: HalfStorage): n
 }
 
 /**
- * Whether a 16-bit number has an exponent of all ones. Added to such an exponent, its lowest bit carries into the sign, and
- * never beyond it.
+ * True if any 16-bit number has an exponent of all ones. Adding the exponent's lowest bit then carries into the sign bit,
+ * and never beyond it.
  */
 function anyAllOnes(words: Int32Array, exponents: number): boolean {
   const lowest = exponents & ~(exponents << 1);
@@ -69,13 +69,13 @@ export function firstNonFinite(values: Float32Array): number {
 /** Numbers per call of `anyNonFinite`: 64 KB. */
 const BLOCK = 16_384;
 const EXPONENT = 0x7f80_0000;
-/** Added to an exponent that is all ones, and to no other, it carries into the sign bit. */
+/** The exponent's lowest bit: adding it carries into the sign bit only if the exponent is all ones. */
 const CARRY = 0x0080_0000;
 
 /**
- * Whether any of these float32 is NaN or infinite, that is, has an exponent of all ones. Small and called often, so V8
- * optimizes it after a few blocks instead of within one long loop; without branches and with four independent sums, it is as
- * fast in the first load of a process as in later ones.
+ * True if any of these float32 numbers is NaN or infinite, that is, has an exponent of all ones. The function is small and
+ * called often, so V8 optimizes it after a few blocks instead of in the middle of one long loop; without branches and with
+ * four independent sums, it is as fast in the first load of a process as in later ones.
  */
 function anyNonFinite(bits: Int32Array): boolean {
   let a = 0;

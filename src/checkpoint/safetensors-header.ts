@@ -59,7 +59,7 @@ export const dtypeSizes = {
   BOOL: 1,
 } as const;
 export type Dtype = keyof typeof dtypeSizes;
-/** The other dtypes of the format. */
+/** Dtypes of the format that are not supported. */
 const OTHER_DTYPES: readonly unknown[] = ['F8_E4M3', 'F8_E5M2', 'F8_E8M0', 'F6_E2M3', 'F6_E3M2', 'F4', 'C64'];
 
 export interface TensorEntry {

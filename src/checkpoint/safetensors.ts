@@ -65,7 +65,7 @@ export function safetensorsPieces(tensors: readonly NamedTensor[], metadata: Met
 /** Elements per chunk when tensors on a device are saved: 1 MB. */
 const WRITE_CHUNK = 2 ** 18;
 
-/** The same for tensors on a device. Each is read twice, the first time for the checksum, which precedes the data. */
+/** `safetensorsPieces` for tensors on a device. Each is read twice, first for the checksum, which precedes the data. */
 export async function* streamSafetensors(
   tensors: readonly TensorSource[],
   metadata: Metadata,
@@ -84,7 +84,7 @@ export interface LazyTensor {
   readonly read: () => Float32Array;
 }
 
-/** The same for tensors that are read one at a time, all of one dtype. Each is read twice here, too. */
+/** `safetensorsPieces` for tensors of one dtype, read one at a time; each is read twice, as in `streamSafetensors`. */
 export function* encodedSafetensors(
   tensors: readonly LazyTensor[],
   metadata: Metadata,
@@ -175,7 +175,7 @@ export interface TensorLoadOptions {
 
 /** An open file with a validated header. Must be closed. */
 export interface SafetensorsFile extends SafetensorsHeader {
-  /** Over names, shapes, metadata and data, in hexadecimal; undefined for files from elsewhere. */
+  /** CRC-32 of names, shapes, metadata and data, in hexadecimal; undefined for files of other programs. */
   readonly checksum: string | undefined;
   /** Reads a tensor as float32. F16 and BF16 convert exactly, F64 is rounded. */
   read(name: string): Float32Array;
@@ -242,7 +242,7 @@ export function openSafetensors(path: string): SafetensorsFile {
             'checksum differs',
             `the checksum is ${shownSum(sum)}, but it was written with ${shownJson(checksum)}`,
           );
-        if (notFinite !== undefined) fail('not finite', notFinite); // if there is damage, that is the error to report
+        if (notFinite !== undefined) fail('not finite', notFinite); // after the checksum: damage takes precedence
       },
       close: () => closeSync(file.fd),
     };
@@ -266,7 +266,7 @@ function readHeader({ fd, size }: OpenFile, path: string, fail: Fail): Safetenso
   return parseHeader(bytes, size - 8 - length, fail);
 }
 
-/** The expected checksum; undefined for a file from elsewhere. */
+/** The expected checksum; undefined for a file of another program. */
 function expectedChecksum(
   { [FORMAT_KEY]: format, [CHECKSUM_KEY]: checksum }: Readonly<Record<string, string | undefined>>,
   fail: Fail,
@@ -282,7 +282,7 @@ function expectedChecksum(
   return checksum;
 }
 
-/** Bytes per read, which checksum, conversion and NaN search then find in L2. */
+/** Bytes per read, small enough to stay in L2 for the checksum, the conversion and the NaN search. */
 const CHUNK = 256 << 10;
 
 /** An open file, and memory to read it through. */
@@ -294,11 +294,11 @@ interface TensorReader {
   readonly numbers: Scratch;
 }
 
-/** Numbers just read; valid until the next chunk is. */
+/** The numbers just read; valid until the next chunk is read. */
 interface Chunk {
   /** Empty for a dtype that is not converted. */
   readonly numbers: Float32Array;
-  /** The same as they are in the file. */
+  /** The same numbers as stored in the file. */
   readonly bytes: Uint8Array;
   /** Index of the first of them in the tensor. */
   readonly first: number;
@@ -363,7 +363,7 @@ function findNonFinite(
   return `${shownJson(name)} holds ${value} (element ${first + index} of ${length})`;
 }
 
-/** @throws UserError if the tensor's dtype is not one of weights */
+/** @throws UserError if the tensor's dtype is not one used for weights */
 function checkTarget(path: string, tensor: TensorEntry, target: TensorTarget): void {
   checkIsWeight(path, tensor);
   const { name, dtype, start, end } = tensor;

@@ -79,7 +79,7 @@ export function readTokenizerSettings(folder: string, embeddingRows: number): To
   };
 }
 
-/** Whether transformers uses GPT2Tokenizer: because it is named, or because no class is. */
+/** True if transformers uses GPT2Tokenizer, because the file names it or no class at all. */
 const isGpt2Tokenizer = (tokenizerClass: unknown): boolean =>
   ['GPT2Tokenizer', 'GPT2TokenizerFast', undefined, null].includes(
     tokenizerClass as string | undefined | null,

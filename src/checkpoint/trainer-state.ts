@@ -44,7 +44,7 @@ export interface TrainerState {
   readonly good_step: number;
   /** The evaluation at this step was interrupted and comes first after resuming. Absent means false. */
   readonly evaluation_due?: boolean;
-  /** Everything else of the checkpoint has been deleted; see prune-run.ts. Absent means false. */
+  /** All other files of the checkpoint have been deleted; see prune-run.ts. Absent means false. */
   readonly pruned?: boolean;
   readonly health: StoredHealth;
   readonly tokens_seen: number;
@@ -52,7 +52,7 @@ export interface TrainerState {
   readonly corpus_sha256: string;
   /** Of the validation file; null without one. */
   readonly validation_sha256: string | null;
-  /** Build of the kernels, as builds differ in rounding. */
+  /** Build of the kernels; builds differ in rounding. */
   readonly engine: string;
   /** Lengths of the logs. */
   readonly log_bytes: { readonly metrics: number; readonly samples: number };
