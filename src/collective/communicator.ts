@@ -1,6 +1,6 @@
 /** Messages between the processes ("ranks") of a run. */
 export interface Communicator {
-  /** Of this process, counted from 0. */
+  /** Rank of this process, from 0. */
   readonly rank: number;
   readonly size: number;
   /** Host names by rank. */
@@ -13,15 +13,15 @@ export interface Communicator {
   receive(from: number, tag: number, into: Uint8Array): Promise<void>;
   /** Advances transfers without waiting; called between instructions of a long computation. */
   progress(): void;
-  /** Seconds without any progress of a pending receive after which it fails; 0: never. */
+  /** Seconds without progress after which a pending receive fails; 0: never. */
   timeout: number;
-  /** Ends MPI; all ranks call it. A process that waits for others longer than `timeout` is ended by SIGALRM. */
+  /** Finalizes MPI; all ranks call it. A process that waits for others longer than `timeout` is killed by SIGALRM. */
   close(): Promise<void>;
   /** Ends the processes of all ranks at once. */
   abort(exitCode: number): void;
 }
 
-/** Ranks that share the computer of this one. */
+/** Number of ranks on this rank's host. */
 export const ranksOnHost = ({ hosts, rank }: Pick<Communicator, 'hosts' | 'rank'>): number =>
   hosts.filter((host) => host === hosts[rank]).length;
 

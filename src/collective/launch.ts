@@ -1,14 +1,14 @@
-/** Which launcher started this process as one of several, as the environment tells. */
+/** Detects from the environment which launcher started this process as one of several. */
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The kinds of launchers, which decide on the library. */
+/** Kinds of launchers; the MPI library must match. */
 export type Launcher = 'openmpi' | 'hydra' | 'slurm' | 'pmix';
 
 export interface Launch {
   readonly launcher: Launcher;
   readonly rank: number;
-  /** Undefined if only the library can tell, as under PMIx. */
+  /** Number of ranks; undefined if only the library knows it, as under PMIx. */
   readonly size: number | undefined;
 }
 
@@ -42,14 +42,14 @@ function fromOpenMpi(environment: Environment): Launch | undefined {
   return { launcher: 'openmpi', rank, size };
 }
 
-/** MPICH's mpiexec, and those of Intel MPI and MVAPICH, which are made from it. */
+/** MPICH's mpiexec, and those of Intel MPI and MVAPICH, which derive from it. */
 function fromHydra(environment: Environment): Launch | undefined {
   const [rank, size] = [count(environment['PMI_RANK']), count(environment['PMI_SIZE'])];
   if (rank === undefined || size === undefined) return undefined;
   return { launcher: 'hydra', rank, size };
 }
 
-/** Numbers of Slurm's steps from here on are not of srun: the batch script's, an interactive shell's, and others. */
+/** Slurm step ids from here on are not srun's but those of the batch script, an interactive shell, and the like. */
 const FIRST_SPECIAL_STEP = 0xffff_fff0;
 
 /**

@@ -1,4 +1,4 @@
-/** How ranks share the processors of their hosts. Launchers bind ranks to some of them, or not at all. */
+/** Divides the processors of each host among its ranks. Launchers may bind ranks to some of them. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
@@ -7,9 +7,9 @@ export interface Place {
   readonly host: string;
   /** The processors that it may run on, as Linux lists them: `0-3,8`. */
   readonly processors: string;
-  /** How many of them at a time: a container may have a quota. */
+  /** How many of them it may use at a time: a container may have a quota. */
   readonly most: number;
-  /** How many processors the launcher may run on, which can bind a rank to some of them; undefined if that cannot be known. */
+  /** How many processors the launcher itself may run on, before any binding of its ranks; undefined if unknown. */
   readonly launchers?: number | undefined;
 }
 
@@ -29,7 +29,7 @@ function allowedProcessors(pid: number | 'self'): string | undefined {
   return list === undefined || list.length > LONGEST_LIST ? undefined : list;
 }
 
-/** Launchers bind the processes that they start, not themselves. Between them and this one may be a shell or bin/gpt.js. */
+/** Launchers bind their children, not themselves. A shell or bin/gpt.js may be between the launcher and this process. */
 function launchersProcessors(): number | undefined {
   let pid = process.ppid;
   while (isOfRank(pid)) pid = Number(statusOf(pid, 'PPid'));
@@ -68,26 +68,26 @@ export function threadsByRank(places: readonly Place[]): number[] {
   return threads;
 }
 
-/** Processors of each rank of a host, fractions of those that several may run on included. @param lists those that each may run on */
+/** Each rank's share of a host; a processor allowed to n ranks counts as 1/n. @param lists allowed processors by rank */
 function sharesOf(lists: readonly (readonly number[])[]): number[] {
   const sharers = new Map<number, number>();
   for (const processor of lists.flat()) sharers.set(processor, (sharers.get(processor) ?? 0) + 1);
   return lists.map((list) => list.reduce((sum, processor) => sum + 1 / sharers.get(processor)!, ROUNDING));
 }
 
-/** A rank that its launcher has bound to fewer processors than its share of the host's. */
+/** A rank that its launcher has bound to fewer processors than an equal share of the host. */
 export interface Binding {
   readonly rank: number;
-  /** How many it may run on. */
+  /** Number of processors that it may run on. */
   readonly processors: number;
-  /** Its part of them, if other ranks may run on them too. */
+  /** Its share of them, if other ranks may run on them too. */
   readonly share: number;
-  /** How many the launcher may run on, and how many of them no rank may. */
+  /** Number of processors that the launcher may run on, and how many of these no rank may use. */
   readonly launchers: number;
   readonly unused: number;
 }
 
-/** The first such rank; undefined if the ranks of each host use all of its processors, or a quota limits them further. */
+/** The first such rank; undefined if the ranks of each host use all of its processors or are limited by a quota. */
 export function narrowestBinding(places: readonly Place[]): Binding | undefined {
   for (const ranks of Map.groupBy(places.keys(), (rank) => places[rank].host).values()) {
     const launchers = Math.max(...ranks.map((rank) => places[rank].launchers ?? 0));
@@ -103,7 +103,7 @@ export function narrowestBinding(places: readonly Place[]): Binding | undefined 
   return undefined;
 }
 
-/** Three thirds are one processor. */
+/** Makes up for rounding: three thirds must count as one processor. */
 const ROUNDING = 1e-6;
 
 /** `0-3,8` is 0, 1, 2, 3, 8. */

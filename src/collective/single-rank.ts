@@ -1,10 +1,10 @@
 import { availableParallelism, hostname } from 'node:os';
 import type { Communicator } from './communicator.ts';
 
-/** A process that is the only rank of its run: there is nobody to exchange messages with. */
+/** The communicator of a process that is the only rank of its run. */
 export function singleRank(): Communicator {
   const nobody = (): never => {
-    throw new Error('a single rank has no other one to exchange messages with');
+    throw new Error('a single rank has no peers to exchange messages with');
   };
   return {
     rank: 0,

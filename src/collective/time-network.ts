@@ -5,13 +5,13 @@ import type { Communicator } from './communicator.ts';
 /** Times of messages of one size. */
 export interface MessageTime {
   readonly bytes: number;
-  /** Half the time of a message and its answer of the same size. */
+  /** Half the round-trip time of a message and a reply of the same size. */
   readonly seconds: number;
-  /** Of a message while another one goes the other way, as when ranks exchange gradients. */
+  /** Time of a message while another is sent in the opposite direction, as when ranks exchange gradients. */
   readonly exchangeSeconds: number;
 }
 
-/** What was measured between rank 0 and one other rank. */
+/** Measurements between rank 0 and one other rank. */
 export interface LinkTimes {
   readonly rank: number;
   readonly host: string;
@@ -20,16 +20,16 @@ export interface LinkTimes {
   readonly times: readonly MessageTime[];
 }
 
-/** From where latency is everything to where bandwidth is. */
+/** In bytes, from messages dominated by latency to messages dominated by bandwidth. */
 const SIZES = [1, 2 ** 10, 2 ** 13, 2 ** 16, 2 ** 19, 2 ** 22, 2 ** 24];
 const TAG = 1;
-/** Repetitions of a measurement, whatever they take, and where more would not help. */
+/** Limits on the repetitions of a measurement, whatever time they take. */
 const [FEWEST, MOST] = [3, 500];
 
-/** Before the first measurement: V8 compiles what sends and receives. */
+/** Run before the first measurement, so that V8 compiles the code that sends and receives. */
 const WARM_UP = { bytes: 1, repetitions: 300 };
 
-/** Rank 0's command to another rank. No repetitions: the measurements are over. */
+/** Rank 0's command to another rank. Zero repetitions end the measurements. */
 interface Command {
   readonly bytes: number;
   readonly repetitions: number;
@@ -47,9 +47,9 @@ export function linksToTime(hosts: readonly string[]): number[] {
 }
 
 /**
- * Called by all ranks at once. @returns the times; at ranks other than 0 none
+ * Collective: all ranks must call it. @returns the times at rank 0, an empty list elsewhere
  *
- * @param seconds for each link, about
+ * @param seconds approximate time for each link
  * @param progress called before a link is timed
  */
 export async function timeNetwork(
@@ -90,7 +90,7 @@ async function timeSize(
   return { bytes, seconds: (await timed(false)) / 2, exchangeSeconds: await timed(true) };
 }
 
-/** Seconds of each round: a message and its answer, or both at once. */
+/** Seconds of each round: a message and its reply, or both at once. */
 async function timeRounds(all: Communicator, rank: number, command: Command): Promise<number[]> {
   const { bytes, repetitions, bothWays } = command;
   const [data, into] = [new Uint8Array(bytes), new Uint8Array(bytes)];

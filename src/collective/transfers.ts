@@ -1,4 +1,4 @@
-/** Sends and receives as promises, over messages that are tested now and then. */
+/** Sends and receives as promises, over nonblocking messages that are polled. */
 import { UserError } from '../errors.ts';
 import { rankName } from './communicator.ts';
 import type { Messages } from './mpi/messages.ts';
@@ -9,11 +9,11 @@ export const LARGEST_PART = 2 ** 30;
 interface Transfer {
   readonly receives: boolean;
   readonly peer: number;
-  /** Kept until the end: MPI knows only its address. */
+  /** Keeps the buffer alive until the transfer ends: MPI has only its address. */
   readonly data: Uint8Array;
-  /** Parts that have not ended. */
+  /** Number of parts in progress. */
   parts: number;
-  /** Time waited when it began, see `#waited`. */
+  /** `#waited` when it began. */
   readonly since: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -25,10 +25,10 @@ interface Part {
 }
 
 // All in milliseconds.
-/** Waiting begins with a spin, which ends soonest; other ranks on the same core would get less time. */
+/** Waiting starts with a short spin, which has the lowest latency but takes time from other ranks on the same core. */
 const SPIN = 0.05;
 const SPIN_WHILE = 1;
-/** After this time, the thread sleeps between tests, so that more ranks than cores work. */
+/** After this time, the thread sleeps between tests, which frees the core if there are more ranks than cores. */
 const SLEEP_AFTER = 0.3;
 /**
  * Sleeps are short at first, since a long message over TCP arrives only as fast as tests empty the socket, and reach 1 ms
@@ -58,11 +58,11 @@ export class Transfers {
   readonly #parts = new Map<number, Part>();
   readonly #pending = new Set<Transfer>();
   readonly #sleeper = new Int32Array(new SharedArrayBuffer(4));
-  /** Seconds in which this process has only waited. Time in which it computes, or is suspended, is not part of it. */
+  /** Seconds in which this process did nothing but wait; time spent computing or suspended does not count. */
   #waited = 0;
-  /** By peer: `#waited` when a message from it ended last. */
+  /** By peer: `#waited` when the last message from it ended. */
   readonly #heardAt = new Map<number, number>();
-  /** `#waited` when overdue transfers were looked for last. */
+  /** `#waited` at the last check for overdue transfers. */
   #lookedAt = 0;
   #turnAt = 0;
   #movedAt = 0;
@@ -86,7 +86,7 @@ export class Transfers {
     return this.#start(true, from, into, (part) => this.#messages.ireceive(part, from, tag));
   }
 
-  /** Whether a transfer has not ended. */
+  /** True while a transfer is in progress. */
   get isPending(): boolean {
     return this.#pending.size > 0;
   }
@@ -96,7 +96,7 @@ export class Transfers {
     while (this.isPending) await new Promise((next) => setImmediate(next));
   }
 
-  /** Ends what has arrived or been sent. @returns whether a transfer has ended, or a part of one */
+  /** Completes transfers that MPI has finished. @returns true if a transfer, or a part of one, has ended */
   progress(): boolean {
     let hasEnded = false;
     try {
@@ -142,14 +142,14 @@ export class Transfers {
       transfer.reject(
         new Error(`rank ${transfer.peer} sent ${bytes} bytes where ${part.bytes} were expected`),
       );
-    // A rank that hangs may still receive short messages: only what it sends is a sign of life.
+    // MPI may still deliver short messages to a rank that hangs, so only messages from it are a sign of life.
     if (transfer.receives) this.#heardAt.set(transfer.peer, this.#waited);
     if (--transfer.parts > 0) return;
     this.#pending.delete(transfer);
     transfer.resolve();
   }
 
-  /** The requests stay with MPI, and their buffers here. */
+  /** The requests remain with MPI, so their buffers must stay alive. */
   #failAll(error: unknown): void {
     for (const transfer of this.#pending) this.#fail(transfer, error);
   }
@@ -192,7 +192,7 @@ export class Transfers {
 
   /** Fails the transfers whose peers have been silent for too long. */
   #failOverdue(): void {
-    if (this.#waited - this.#lookedAt < this.timeout / 20) return; // there may be thousands
+    if (this.#waited - this.#lookedAt < this.timeout / 20) return; // there may be thousands of transfers
     this.#lookedAt = this.#waited;
     for (const transfer of this.#pending) {
       const since = Math.max(transfer.since, this.#heardAt.get(transfer.peer) ?? 0);
@@ -206,7 +206,7 @@ export class Transfers {
       'rank-lost',
       `${rankName(this.#hosts, peer)} has ${what} for ${this.timeout} second${this.timeout === 1 ? '' : 's'}`,
       {
-        hint: `see whether it still runs and whether the network reaches ${this.#hosts[peer]}; what has been saved can be resumed`,
+        hint: `check that it still runs and that the network reaches ${this.#hosts[peer]}; what has been saved can be resumed`,
       },
     );
   }

@@ -1,6 +1,6 @@
 /**
- * What MPI libraries do not agree on: the values of handles, their sizes, and the layout of a status. A wrong handle crashes
- * the process, so a library is used only if it is one of these.
+ * What differs between MPI libraries: the values and sizes of handles, and the layout of a status. A wrong handle crashes
+ * the process, so only libraries with one of these ABIs are used.
  */
 
 /** A constant of the header, or a symbol of the library whose address is the handle. */
@@ -12,7 +12,7 @@ export interface Abi {
   readonly handle: 'int32' | 'pointer';
   /** In bytes. */
   readonly handleSize: 4 | 8;
-  /** In bytes, of MPI_Status. */
+  /** Size of MPI_Status in bytes. */
   readonly statusSize: number;
   readonly world: Handle;
   readonly byte: Handle;
@@ -21,8 +21,8 @@ export interface Abi {
 }
 
 /**
- * The ABI of the MPI standard: MPI 5.0, chapter 20 and appendix A; `mpi_abi.h`. Libraries that have it are named
- * `libmpi_abi.so.1`, whoever made them.
+ * The ABI of the MPI standard: MPI 5.0, chapter 20 and appendix A; `mpi_abi.h`. Any library that has it is named
+ * `libmpi_abi.so.1`.
  */
 export const standardAbi: Abi = {
   name: 'MPI-5 ABI',
@@ -48,7 +48,7 @@ export const openMpiAbi: Abi = {
 };
 
 /**
- * `mpi.h` of MPICH since 3.1, and of what keeps to its ABI (https://www.mpich.org/abi): Intel MPI, MVAPICH, Cray MPICH,
+ * `mpi.h` of MPICH since 3.1 and of libraries with its ABI (https://www.mpich.org/abi): Intel MPI, MVAPICH, Cray MPICH,
  * ParaStation MPI. Handles are integers.
  */
 export const mpichAbi: Abi = {
@@ -62,10 +62,10 @@ export const mpichAbi: Abi = {
   threadFunneled: 1,
 };
 
-/** Implementations, by which launcher and library are matched. */
+/** Implementations; launcher and library must be of the same one. */
 export type Family = 'openmpi' | 'mpich';
 
-/** The implementation, by the text of MPI_Get_library_version; undefined if unknown. */
+/** The implementation, from the output of MPI_Get_library_version; undefined if unknown. */
 export function familyOf(version: string): Family | undefined {
   if (version.startsWith('Open MPI v')) return 'openmpi';
   if (

@@ -1,4 +1,4 @@
-/** Where the MPI library may be. */
+/** Possible locations of the MPI library. */
 import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Launcher } from '../launch.ts';
@@ -6,7 +6,7 @@ import type { Family } from './abi.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Names of the library by implementation, newest first. The first is the one of the MPI standard's ABI. */
+/** File names of the library by implementation, newest first. The first has the MPI standard's ABI. */
 const fileNames: Readonly<
   Record<'linux' | 'darwin', Readonly<Record<Family | 'standard', readonly string[]>>>
 > = {
@@ -22,7 +22,7 @@ const fileNames: Readonly<
   },
 };
 
-/** The implementations that a launcher may have started. */
+/** The implementations that a launcher may start. */
 export const familiesOf: Readonly<Record<Launcher, readonly Family[]>> = {
   openmpi: ['openmpi'],
   hydra: ['mpich'],
@@ -30,7 +30,7 @@ export const familiesOf: Readonly<Record<Launcher, readonly Family[]>> = {
   pmix: ['openmpi', 'mpich'],
 };
 
-/** Names and paths to try, in order. A name alone is looked up where the system's loader does. */
+/** Names and paths to try, in order. The system's loader looks up a bare name. */
 export function libraryCandidates(launcher: Launcher, environment: Environment): string[] {
   const names = namesFor(launcher);
   const folders = launcherFolders(environment).flatMap(libraryFolders);
@@ -43,7 +43,7 @@ function namesFor(launcher: Launcher): string[] {
   return [...byFamily.standard, ...familiesOf[launcher].flatMap((family) => byFamily[family])];
 }
 
-/** Installation prefixes: what launchers and modules set, the programs that started this one, and mpirun on the PATH. */
+/** Installation prefixes: from variables of launchers and modules, from parent processes, and from mpirun on the PATH. */
 function launcherFolders(environment: Environment): string[] {
   const prefixes = ['OPAL_PREFIX', 'I_MPI_ROOT', 'MPI_HOME', 'MPI_ROOT', 'CRAY_MPICH_DIR']
     .map((name) => environment[name] ?? '')

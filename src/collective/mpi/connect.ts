@@ -26,7 +26,7 @@ export async function connectMpi(
   return communicator;
 }
 
-/** With the library of another launcher, every process is alone: N runs that overwrite each other instead of one. */
+/** With another launcher's library every process would be rank 0 of 1, so that N runs would overwrite each other. */
 export function checkWorld(
   { launcher, rank, size: expected }: Launch,
   world: Pick<MpiSession, 'rank' | 'size'>,
@@ -57,7 +57,7 @@ export function checkWorld(
 const LONGEST_HOST = 256;
 const LONGEST_PLACE = 8192;
 
-/** The ranks that MPI knows. */
+/** The ranks of MPI_COMM_WORLD. */
 export class MpiCommunicator implements Communicator {
   readonly rank: number;
   readonly size: number;
@@ -67,7 +67,7 @@ export class MpiCommunicator implements Communicator {
   binding: Binding | undefined;
   /** Name and version of the library, such as `Open MPI v5.0.11`. */
   readonly library: string;
-  /** Name of the ABI it is called by. */
+  /** Name of the ABI through which it is called. */
   readonly abi: string;
   readonly #session: MpiSession;
   readonly #transfers: Transfers;
@@ -110,7 +110,7 @@ export class MpiCommunicator implements Communicator {
     this.#session.abort(exitCode);
   }
 
-  /** Fills `hosts`, `threads` and `binding`: rank 0 collects where the ranks run. */
+  /** Fills `hosts`, `threads` and `binding`: rank 0 collects the ranks' places. */
   async exchangePlaces(): Promise<void> {
     const others = Array.from({ length: this.size - 1 }, (_, i) => i + 1);
     const own = padded(JSON.stringify(placeOn(this.#session.host)), LONGEST_PLACE);

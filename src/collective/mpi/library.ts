@@ -77,7 +77,7 @@ function identify(library: DynamicLibrary, launcher: Launcher): OpenLibrary | st
 /** MPI_MAX_LIBRARY_VERSION_STRING where it is largest. */
 const LONGEST_VERSION = 8192;
 
-/** What MPI_Get_library_version says, which may be called before MPI_Init; undefined if there is no such function. */
+/** The output of MPI_Get_library_version, which may be called before MPI_Init; undefined without that function. */
 function versionOf(library: DynamicLibrary): string | undefined {
   const text = new Uint8Array(LONGEST_VERSION);
   const length = new Int32Array(1);

@@ -1,4 +1,4 @@
-/** Calls of MPI: messages of bytes between ranks, without waiting. */
+/** Nonblocking point-to-point messages over MPI. */
 import { UserError } from '../../errors.ts';
 import type { Abi, Handle } from './abi.ts';
 import { addressOfView, functionOf, type MpiFunction, type OpenLibrary } from './library.ts';
@@ -15,7 +15,7 @@ export interface Completion {
 export interface Messages {
   isend(data: Uint8Array, to: number, tag: number): number;
   ireceive(into: Uint8Array, from: number, tag: number): number;
-  /** Advances all transfers. Of those that have ended, some; further calls return the others. @throws UserError if MPI reports an error */
+  /** Advances all transfers and returns some that have ended; later calls return others. @throws UserError on failure */
   test(): readonly Completion[];
 }
 
@@ -72,7 +72,7 @@ export function startMpi({ library, abi, version }: OpenLibrary): MpiSession {
     'pointer',
   )(0n, 0n, abi.threadFunneled, addressOfView(provided));
   const world = at(abi.world);
-  // Otherwise MPI ends the process at the first error, with a message of its own.
+  // By default, MPI would abort the process at the first error.
   checked('MPI_Comm_set_errhandler', abi.handle, abi.handle)(world, at(abi.errorsReturn));
   const number = (name: string): number => {
     const value = new Int32Array(1);
@@ -81,7 +81,7 @@ export function startMpi({ library, abi, version }: OpenLibrary): MpiSession {
   };
   const processorName = checked('MPI_Get_processor_name', 'pointer', 'pointer');
   const finalize = checked('MPI_Finalize');
-  // Of the C library: a rank may hang just before it comes here, and no timer of Node runs during a call.
+  // alarm(2), because Node's timers do not run while MPI_Finalize waits for a rank that hangs.
   const alarm = functionOf(library, 'alarm', ['int32']);
   const abort = checked('MPI_Abort', abi.handle, 'int32');
   return {
@@ -110,7 +110,7 @@ type Handles = Readonly<Record<'world' | 'byte', number | bigint>>;
 
 /** Arrays that MPI reads and writes, each with its address. */
 interface Table {
-  /** Open requests; MPI sets those that have ended to MPI_REQUEST_NULL, and passes over them. */
+  /** Open requests; MPI sets those that have ended to MPI_REQUEST_NULL, and ignores them. */
   readonly requests: Uint8Array;
   readonly requestsAt: bigint;
   readonly indices: Int32Array;
@@ -134,8 +134,8 @@ function makeTable({ handleSize, statusSize }: Abi, capacity: number): Table {
 }
 
 /**
- * Requests that are tested at a time, in turn: a test takes time for each, even though it advances all. Libraries often
- * complete one message per test.
+ * Number of requests tested at a time, in turn: the cost of a test grows with their number, although any test advances all
+ * transfers. Libraries often complete one message per test.
  */
 const WINDOW = 128;
 
@@ -162,7 +162,7 @@ function transfers(
     if (used > table.indices.length) {
       const { requests } = table;
       table = makeTable(abi, 2 * table.indices.length);
-      table.requests.set(requests); // a handle may be moved; it is a value
+      table.requests.set(requests); // handles are plain values and may be copied
     }
     isReceive[request] = receives;
     const at = table.requestsAt + BigInt(request * abi.handleSize);
