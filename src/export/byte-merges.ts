@@ -1,6 +1,6 @@
 /**
- * Merges of byte-level BPE that build given tokens, each a piece of text on its own, whatever the tokens are: the reverse of
- * learning a vocabulary from text.
+ * Constructs byte-level BPE merges that build any given tokens, each of them a pre-tokenized piece: the reverse of learning
+ * a vocabulary from text.
  *
  * Tokens are added one after the other. Each is encoded with the merges so far; where that ends in several symbols, a new
  * merge joins the first two, until one is left. A new merge has the lowest precedence of all, so the tokens before it are
@@ -9,7 +9,7 @@
 import { PairTable } from '../pair-table.ts';
 
 export class ByteMerges {
-  /** The symbols that merges build, by number. */
+  /** Symbols by number. */
   readonly #texts: string[] = [];
   readonly #numbers = new Map<string, number>();
   /** A pair's number is the rank of its merge; its value is the merged symbol. */
@@ -27,7 +27,7 @@ export class ByteMerges {
     }
   }
 
-  /** In order of precedence, as "left right". */
+  /** The merges in order of precedence, as "left right". */
   list(): string[] {
     const pairs = this.#pairs;
     return Array.from(

@@ -20,7 +20,7 @@ export interface Exported {
   readonly files: readonly string[];
   /** Size of the weights file in bytes. */
   readonly bytes: number;
-  /** What the other program does differently, a line each. */
+  /** Differences in the other program's behavior, one per line. */
   readonly warnings: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export function exportGguf(
   return { files: [output], ...writeGguf(model, { dtype, output, report }) };
 }
 
-/** The same as a folder with a Modelfile. */
+/** Exports the GGUF file in a folder with a Modelfile. */
 export function exportOllama(
   model: ModelFolder,
   { dtype, output, force, report }: Target<GgufDtype>,
@@ -61,7 +61,7 @@ export function exportOllama(
   return { files, bytes, warnings: [...warnings, ...differences] };
 }
 
-/** A Hugging Face folder in a precision. */
+/** Exports a Hugging Face folder with weights of the given dtype. */
 export function exportHuggingFace(
   model: ModelFolder,
   { dtype, output, force, report }: Target<FolderDtype>,
@@ -76,7 +76,7 @@ export function exportHuggingFace(
   return { files, bytes, warnings: [] };
 }
 
-/** The card of the model's folder, with what was added to it; a new one if it has none that was written here. */
+/** The card of the model's folder, including the user's edits; a new one if this program did not write it. */
 function cardOf(model: ModelFolder, dtype: string): string {
   const { folder, config, tokenizer } = model;
   const stored =

@@ -10,7 +10,7 @@
 import { elements } from '../model/parameters.ts';
 import { encoded, sizeOf, type GgufDtype } from './quantization.ts';
 
-/** A metadata value. Numbers name their type, which llama.cpp checks. */
+/** A metadata value. Numbers carry their type, which llama.cpp checks. */
 export type GgufValue =
   | string
   | boolean

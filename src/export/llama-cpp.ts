@@ -23,14 +23,14 @@ const QUANTIZATION_VERSION = 2;
 export interface GgufModel {
   readonly metadata: Readonly<Record<string, GgufValue>>;
   readonly tensors: readonly GgufTensor[];
-  /** What llama.cpp does differently, a line each. */
+  /** Differences in llama.cpp's behavior, one per line. */
   readonly warnings: readonly string[];
 }
 
 /**
- * @param name for programs to show
- * @param dtype of all matrices but those whose rows are not whole blocks (f16) and the position embedding (f32). Vectors are
- *   f32. With q4_0, token embedding and output head are q8_0.
+ * @param name shown by programs that load the file
+ * @param dtype of all matrices except the position embedding (f32) and those whose rows are not whole blocks (f16). Vectors
+ *   are f32. With q4_0, token embedding and output head are q8_0.
  * @param weights read while the file is written; may be opened later
  * @throws UserError naming what llama.cpp cannot represent
  */
@@ -109,8 +109,8 @@ interface Source {
 }
 
 /**
- * A tied head is stored only if it differs from the token embedding, in the row of `<unk>`. Rows of padding are never looked
- * up, so that the embedding can have those of the head.
+ * A tied head is stored separately only if its row for `<unk>` differs from the token embedding's. Padding rows are never
+ * looked up, so the embedding can hold the head's.
  */
 function tensorsOf(table: readonly Parameter[], source: Source): GgufTensor[] {
   const { banned, unkId, config } = source;
@@ -129,7 +129,7 @@ function tensorsOf(table: readonly Parameter[], source: Source): GgufTensor[] {
   return [...tensors.filter((_, i) => i !== own), { ...head, name: HEAD, read: suppressed }];
 }
 
-/** Name of the output head in all architectures. */
+/** GGUF name of the output head in all architectures. */
 const HEAD = 'output.weight';
 
 function tensorOf(parameter: Parameter, { config, format, dtype, weights }: Source): GgufTensor {
@@ -149,11 +149,11 @@ function tensorOf(parameter: Parameter, { config, format, dtype, weights }: Sour
   };
 }
 
-/** As llama.cpp has it: [out,in] for all linear layers. */
+/** Shape in llama.cpp's layout: [out,in] for all linear layers. */
 const shapeOf = ({ role, shape }: Parameter): readonly number[] =>
   role === 'linear weight' ? shape.toReversed() : shape;
 
-/** The dtypes of llama.cpp's own converter and, for q4_0, of a more exact embedding. */
+/** The dtypes chosen by llama.cpp's own converter, except that q4_0 gets a more precise embedding. */
 function dtypeOf(parameter: Parameter, dtype: GgufDtype): GgufDtype {
   const { role } = parameter;
   if (role === 'vector' || role === 'position embedding') return 'f32';

@@ -1,18 +1,18 @@
 /**
- * Tokenizers as llama.cpp has them (src/llama-vocab.cpp there), with the same ids for the same text. All but those with byte
- * fallback become byte-level BPE.
+ * Converts tokenizers to llama.cpp's (src/llama-vocab.cpp there), which yield the same ids for the same text. All except
+ * those with byte fallback become byte-level BPE.
  *
  * - bpe of bytes: tokens and merges as they are, with the name of the rule that splits text (splitting-rules.ts).
  * - bpe of characters with byte fallback: as a SentencePiece tokenizer (sentencepiece.ts).
- * - char: a character is a token however the text around it is split. ASCII needs nothing, characters of two bytes one
- *   merge. Longer ones are "user defined", that is, matched in the text before BPE, because BPE would have to build them
- *   from parts that are not in the vocabulary, which other programs than llama.cpp do not allow.
+ * - char: a character is a token however the text around it is split. ASCII needs no merge, characters of two bytes need
+ *   one. Longer ones are "user defined", that is, matched in the text before BPE, because BPE would have to build them from
+ *   parts that are not in the vocabulary, which only llama.cpp allows.
  * - word: merges build each word (byte-merges.ts). The symbols in between need not be tokens: llama.cpp looks up merges by
- *   their text. It splits text into words by rules that are compiled in; the one used here splits hardly ever, which does no
- *   harm, since no merge joins what belongs to two words.
+ *   their text. It splits text by rules that are compiled in; the one used here rarely splits, which is harmless because no
+ *   merge joins symbols of two words.
  *
- * Byte-level BPE has no unknown token. llama.cpp leaves out characters that are in no token, and spells an unknown word with the tokens
- * that occur in it.
+ * Byte-level BPE has no unknown token. llama.cpp drops characters that are in no token, and spells an unknown word with the
+ * tokens that occur in it.
  */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -41,12 +41,12 @@ const LONGEST_WORD = 2000;
 
 export interface LlamaVocabulary {
   readonly metadata: Readonly<Record<string, GgufValue>>;
-  /** What llama.cpp does differently, a line each. */
+  /** Differences in llama.cpp's behavior, one per line. */
   readonly warnings: readonly string[];
 }
 
 interface Parts {
-  /** What is particular to the kind of tokenizer: its name, and merges or scores. */
+  /** Metadata specific to the kind of tokenizer: its name, and merges or scores. */
   readonly metadata: Readonly<Record<string, GgufValue>>;
   readonly warnings: readonly string[];
 }
@@ -160,7 +160,7 @@ const addedTokens = (json: JsonObject): ReadonlyMap<number, boolean> =>
     ]),
   );
 
-/** Tokens of a bpe vocabulary are written as llama.cpp has them: in the byte alphabet, or with ▁ for a space. */
+/** Tokens of a bpe vocabulary are already written as in llama.cpp: in the byte alphabet, or with ▁ for a space. */
 function vocabularyOf(json: JsonObject): (id: number) => string {
   const byId = new Map(
     Object.entries(asObject(asObject(json['model'])['vocab'])).map(([token, id]) => [id, token]),
@@ -233,8 +233,8 @@ function warningsOf({ vocabulary, unkId }: Tokenizer): string[] {
 }
 
 /**
- * Tokens that start and end texts. Without an end, llama.cpp would take token 11, whatever it is; `<unk>`, which gpt never
- * generates, ends the text there.
+ * Tokens that start and end texts. Without an end token, llama.cpp would take token 11, whatever it is; the end token is
+ * then `<unk>`, which gpt never generates.
  */
 function boundaries(tokenizer: Tokenizer): Record<string, GgufValue> {
   const { special, unkId, vocabSize } = tokenizer;

@@ -17,8 +17,8 @@ const CHATML_TEMPLATE = `{{- range .Messages }}${IM_START}{{ .Role }}
 `;
 
 /**
- * The template of a model that does not chat is the prompt alone. Ollama knows the templates of well-known models by the one
- * in the GGUF file.
+ * For a model that does not chat, the template is the prompt alone. For well-known models, Ollama recognizes the chat
+ * template in the GGUF file and uses its own.
  */
 const templateLine = ({ chatTemplate }: Tokenizer): string => {
   if (chatTemplate !== undefined && chatTemplate !== CHATML) return '';
@@ -26,8 +26,8 @@ const templateLine = ({ chatTemplate }: Tokenizer): string => {
 };
 
 /**
- * Sampling parameters of `gpt sample`, where Ollama's defaults differ. A text ends at the context length, since a char or
- * word model may have no end token.
+ * Sets the sampling parameters of `gpt sample` where Ollama's defaults differ. A text ends at the context length, since a
+ * char or word model may have no end token.
  */
 export const modelfile = ({
   config: { blockSize },
@@ -43,10 +43,10 @@ PARAMETER repeat_penalty 1
 `;
 
 /**
- * Ollama runs Qwen3 models with an engine of its own, which splits text by Qwen's rule whatever the file says and needs
- * merges to be built of tokens. GPT-2 and Llama run on llama.cpp.
+ * Ollama runs Qwen3 models on its own engine, which always splits text by Qwen's rule and requires both parts of a merge to
+ * be tokens. GPT-2 and Llama run on llama.cpp.
  *
- * @returns what it does differently, a line each
+ * @returns differences in its behavior, one per line
  * @throws UserError for a model that would get other token ids
  */
 export function checkOllama({ config, tokenizer }: Pick<ModelFolder, 'config' | 'tokenizer'>): string[] {

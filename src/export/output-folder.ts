@@ -1,6 +1,6 @@
 /**
- * Writes a folder so that it is complete or absent: under a temporary name next to it, flushed, and renamed. Into a folder
- * that exists, the files are moved one by one, each atomically and the weights last.
+ * Writes a folder atomically: under a temporary name next to it, flushed, and renamed. If the folder exists, the files are
+ * moved into it one by one, each atomically and the weights last.
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,7 +13,7 @@ import { makeFolder, syncFolder } from '../write-file.ts';
 
 interface Destination {
   readonly output: string;
-  /** Write into a folder that holds something. */
+  /** Write into a folder that is not empty. */
   readonly force: boolean;
   /** Folder of the model that is exported, which is never written to. */
   readonly source: string;
@@ -50,7 +50,7 @@ export function writeFolder(
 }
 
 function refuseOccupied(output: string, { force, source }: Omit<Destination, 'output'>): void {
-  makeFolder(output); // says if it is a file
+  makeFolder(output); // throws if it is a file
   if (!force && readdirSync(output).length > 0) throw outputExists(output);
   if (realpathSync(output) === realpathSync(source) || checkpointsOf(output).length > 0)
     throw new UserError('output-exists', `${output} is a run, whose files are not replaced`, {
@@ -59,7 +59,7 @@ function refuseOccupied(output: string, { force, source }: Omit<Destination, 'ou
 }
 
 /**
- * The same for a file: only a regular one is replaced, not a device or a link, nor one of the model that is exported.
+ * The same check for a file: only a regular one is replaced, not a device, a link, or a file of the exported model.
  *
  * @throws UserError
  */
@@ -88,7 +88,7 @@ const outputExists = (output: string): UserError =>
     hint: `name another ${optionName('output')}, or replace it with ${optionName('force')}`,
   });
 
-/** A missing folder may be a typing error. */
+/** A missing parent folder may be a typing error, so it is not created. */
 export function refuseMissingParent(output: string): void {
   const folder = dirname(output);
   if (existsSync(folder)) return;

@@ -1,8 +1,8 @@
 /**
- * The output head for programs that sample from the whole vocabulary, while gpt never generates some tokens: `<unk>`, and
- * the padding of an embedding. The row of such a token becomes the mean of all other rows, so its logit is the mean of
- * theirs. That is below the largest logit, whatever the hidden state, so it never wins; and its probability is the geometric
- * mean of theirs, less than 1/V, and far less the surer the model is.
+ * Adapts the output head to programs that sample from the whole vocabulary, while gpt never generates `<unk>` or the
+ * padding of an embedding. The row of such a token becomes the mean of all other rows, so its logit is the mean of theirs.
+ * That is below the largest logit for any hidden state, so greedy decoding never picks it; and its probability is the
+ * geometric mean of theirs, below 1/V, and far below where the model is confident.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The number formats of GGUF tensors. The block formats are those of ggml-quants.c (`quantize_row_q8_0_ref`,
- * `quantize_row_q4_0_ref`), with its rounding: all arithmetic is float32, so the bytes are llama.cpp's.
+ * The number formats of GGUF tensors. The block formats follow ggml-quants.c (`quantize_row_q8_0_ref`,
+ * `quantize_row_q4_0_ref`) including its rounding: all arithmetic is float32, so the bytes are identical to llama.cpp's.
  *
  *     q8_0   scale float16, 32 × int8; x ≈ scale · q, scale = max|x| / 127                                     34 bytes
  *     q4_0   scale float16, 16 × two 4-bit q, x[i] in the low and x[i+16] in the high half; x ≈ scale · (q − 8)   18 bytes

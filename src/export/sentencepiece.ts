@@ -1,16 +1,16 @@
 /**
- * Tokenizers with byte fallback, such as Llama 2's, Mistral's and TinyLlama's, as llama.cpp's SentencePiece tokenizer
- * (`llm_tokenizer_spm` in src/llama-vocab.cpp there). It has no merges: of all neighbors that form a token together, it joins
- * those whose token has the highest score, and of several the leftmost. That gives the ids of BPE if every way to build a
- * token of two others is a merge, and the merges of a token follow each other: its score is then their rank.
+ * Converts tokenizers with byte fallback, such as Llama 2's, Mistral's and TinyLlama's, to llama.cpp's SentencePiece
+ * tokenizer (`llm_tokenizer_spm` in src/llama-vocab.cpp there). It has no merges: of all adjacent symbols that form a token
+ * together, it joins the pair whose token has the highest score, the leftmost on a tie. That yields the ids of BPE if every
+ * way to build a token from two others is a merge and the merges of each token are adjacent in rank, which gives its score.
  */
 import { shownJson } from '../json.ts';
 import { asObject, type JsonObject } from '../tokenizer/tokenizer-json.ts';
 
-/** What a text gets before it is divided into characters. */
+/** Space added to a text before it is split into characters. */
 export interface SpacePrefix {
   readonly addsPrefix: boolean;
-  /** Whether a prefix is added only to texts that start without a space, and not after special tokens. */
+  /** The prefix is added only to texts that start without a space, and not after special tokens. */
   readonly isConditional: boolean;
 }
 
@@ -41,7 +41,7 @@ function normalizersOf(step: unknown): JsonObject[] {
     : [asObject(step)];
 }
 
-/** Scores that join tokens in the order of the merges, or what keeps them from doing so. */
+/** Scores that join tokens in the order of the merges, or why there are none. */
 export type Scores = { readonly scores: readonly number[] } | { readonly problem: string };
 
 /**
@@ -79,7 +79,7 @@ export function scoresOf(
 
 export const isByte = (token: string): boolean => /^<0x[0-9A-F]{2}>$/.test(token);
 
-/** In how many ways a token can be divided into two others. */
+/** Number of ways in which a token can be split into two others. */
 function waysToBuild(token: string, vocabulary: ReadonlyMap<string, number>): number {
   let count = 0;
   for (let at = 1; at < token.length; at++)

@@ -1,6 +1,6 @@
 /**
- * Names of llama.cpp's rules for splitting text before byte-level BPE ("tokenizer.ggml.pre"; the rules are compiled in, see
- * `llm_tokenizer_bpe` in src/llama-vocab.cpp there), by the steps of tokenizer.json that split in the same way.
+ * Names of llama.cpp's pre-tokenization rules for byte-level BPE ("tokenizer.ggml.pre"; the rules are compiled in, see
+ * `llm_tokenizer_bpe` in src/llama-vocab.cpp there), looked up by the equivalent steps of tokenizer.json.
  */
 import { asObject, type JsonObject } from '../tokenizer/tokenizer-json.ts';
 
@@ -14,7 +14,7 @@ export const QWEN2_RULE = 'qwen2';
 
 type RuleName = 'gpt-2' | 'smollm' | typeof QWEN2_RULE | 'llama-bpe' | 'smaug-bpe';
 
-/** llama.cpp also fixes for each rule whether a piece that is a token is taken without merging (`ignore_merges`). */
+/** In llama.cpp, the rule also determines `ignore_merges`: whether a piece that is a token skips merging. */
 interface Rule {
   readonly name: RuleName;
   readonly patterns: readonly string[];
@@ -41,7 +41,7 @@ export function splittingRule(json: JsonObject): RuleName | 'no such pattern' | 
   return found.find((rule) => rule.ignoresMerges === ignoresMerges)?.name ?? 'no such merging';
 }
 
-/** Whether the last step writes pieces as bytes: llama.cpp reads the tokens of these rules as such. */
+/** True if the last step is byte-level, as llama.cpp assumes for these rules. */
 function isByteLevel(step: unknown): boolean {
   const { type, pretokenizers } = asObject(step);
   return type === 'Sequence' && Array.isArray(pretokenizers)
@@ -49,7 +49,7 @@ function isByteLevel(step: unknown): boolean {
     : type === 'ByteLevel';
 }
 
-/** Patterns whose matches become pieces, one after the other; undefined for a step of another kind. */
+/** Patterns whose matches become pieces, applied in turn; undefined for any other step. */
 function patternsOf(step: unknown): (string | undefined)[] {
   const { type, pretokenizers, use_regex, individual_digits, pattern, behavior, invert } = asObject(step);
   if (type === 'Sequence' && Array.isArray(pretokenizers)) return pretokenizers.flatMap(patternsOf);
