@@ -15,7 +15,7 @@ export interface Accelerator {
  * Peaks and memory are from NVIDIA's and Google's data sheets. Utilization follows published runs: PaLM reports 46% on TPU
  * v4, MPT and Llama 3 about 40% on A100 and H100. The V100's 28 TFLOP/s and $1.50 are those of the well-known estimate for
  * GPT-3, 355 years and $4.6 million (Li 2020). Other prices are rounded on-demand rates of March 2026; they vary by a
- * factor of two with place and time, so flags can change them.
+ * factor of two between regions and over time, so flags can override them.
  */
 export const accelerators = {
   v100: { name: 'V100', peakFlops: 112e12, utilization: 0.25, dollarsPerHour: 1.5, memoryBytes: 32e9 },

@@ -1,4 +1,4 @@
-/** What a run gains from more hosts like this one. */
+/** Forecasts the speed-up of a run on several hosts like this one. */
 import { countTrained } from '../model/parameters.ts';
 import { subtreesOf } from '../train/ordered-sum.ts';
 import { BUCKET } from '../train/ranks/division.ts';
@@ -9,7 +9,7 @@ import { forecastStep, type NetworkModel, type StepForecast } from './network.ts
 import type { RunForecast } from './run-forecast.ts';
 
 /**
- * The run's step on 1, 2, 4, … and `most` hosts, each with one rank.
+ * Forecasts a step of the run on 1, 2, 4, … and `most` hosts, each with one rank.
  *
  * @param given options of the run as they were given
  * @param most number of hosts for which the run is forecast
@@ -40,7 +40,7 @@ export function forecastHosts(
   });
 }
 
-/** Powers of two, and the number itself. */
+/** The powers of two below a number, and the number itself. */
 export function hostCounts(most: number): number[] {
   const counts: number[] = [];
   for (let hosts = 1; hosts < most; hosts *= 2) counts.push(hosts);

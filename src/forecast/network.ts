@@ -5,18 +5,18 @@
  */
 
 export interface NetworkModel {
-  /** Alpha: seconds of a message without content. */
+  /** Alpha: seconds for an empty message. */
   readonly latency: number;
   /** Beta: bytes per second. */
   readonly bandwidth: number;
-  /** Seconds that each of many messages costs the processor while others are on their way; default: `MESSAGE_OVERHEAD`. */
+  /** Seconds of CPU time per message when many are in flight; default: `MESSAGE_OVERHEAD`. */
   readonly overhead?: number;
 }
 
 /** In seconds; bursts of small messages over TCP take 10 to 30 µs each. */
 export const MESSAGE_OVERHEAD = 20e-6;
 
-/** Networks by name, with the bandwidth that TCP reaches of the nominal one, and usual latencies. */
+/** Networks by name, with the bandwidth that TCP reaches in practice, and typical latencies. */
 export const networks = {
   '1gbit': { latency: 100e-6, bandwidth: 0.94 * 125e6 },
   '10gbit': { latency: 40e-6, bandwidth: 0.94 * 1.25e9 },
@@ -24,7 +24,7 @@ export const networks = {
 } as const satisfies Readonly<Record<string, NetworkModel>>;
 
 export interface NetworkFit extends NetworkModel {
-  /** Largest deviation of a measured time, as a fraction of it. */
+  /** Largest deviation of the fit from a measured time, as a fraction of that time. */
   readonly worst: number;
 }
 
@@ -56,19 +56,19 @@ export function fitNetwork(
 export const messageSeconds = ({ latency, bandwidth }: NetworkModel, bytes: number): number =>
   latency + bytes / bandwidth;
 
-/** A step of training. */
+/** The costs of a training step. */
 export interface StepCosts {
   /** On one host, in seconds. */
   readonly seconds: number;
-  /** What ranks share out, as wholes. */
+  /** Number of micro-batches, which are distributed over the ranks undivided. */
   readonly microBatches: number;
-  /** Of the parameters. */
+  /** Size of the parameters. */
   readonly bytes: number;
-  /** Of the gradients as they are sent; default: those of the parameters. */
+  /** Size of the gradients as they are sent; default: that of the parameters. */
   readonly gradientBytes?: number;
-  /** Messages in which a rank sends a sum of gradients to each other one. */
+  /** Number of messages in which a rank sends one sum of gradients to each other rank. */
   readonly buckets: number;
-  /** Partial sums that a rank sends at most: one if micro-batches and hosts are powers of two, few otherwise. */
+  /** Most partial sums that a rank sends: one if micro-batches and hosts are powers of two, a few otherwise. */
   readonly sums: number;
   /** Steps between synchronizations of replicas; undefined: all ranks share every step. */
   readonly syncEvery?: number | undefined;
@@ -76,39 +76,39 @@ export interface StepCosts {
 
 export interface StepForecast {
   readonly hosts: number;
-  /** Of the whole step. */
+  /** Time of the whole step. */
   readonly seconds: number;
   readonly computeSeconds: number;
-  /** Of the network, in the background of the backward pass. */
+  /** Communication time overlapped with the backward pass. */
   readonly hiddenSeconds: number;
-  /** Of the network, while nothing is computed. */
+  /** Communication time that is not overlapped with computation. */
   readonly exposedSeconds: number;
-  /** Times as fast as one host. */
+  /** Speed relative to one host. */
   readonly speedup: number;
   /** Speed-up per host. */
   readonly efficiency: number;
 }
 
-/** Share of a step that the backward pass takes: two of three products of matrices. */
+/** Share of a step spent in the backward pass: two of every three GEMMs. */
 const BACKWARD = 2 / 3;
 
 /**
- * A step on `hosts` equal hosts, with one rank each. Ranks share both the micro-batches and the update. A synchronization of
- * replicas hides behind nothing; steps are forecast with their part of it.
+ * Forecasts a step on `hosts` equal hosts with one rank each. Ranks share both the micro-batches and the update. A
+ * synchronization of replicas does not overlap with computation; its time is spread over the steps between two of them.
  */
 export function forecastStep(costs: StepCosts, hosts: number, network: NetworkModel): StepForecast {
   const { microBatches, buckets, bytes, gradientBytes = bytes, sums, syncEvery } = costs;
   const { overhead = MESSAGE_OVERHEAD } = network;
   const perMicroBatch = costs.seconds / microBatches;
-  const computeSeconds = Math.ceil(microBatches / hosts) * perMicroBatch; // of the rank that has most
+  const computeSeconds = Math.ceil(microBatches / hosts) * perMicroBatch; // of the rank with the most
   const others = hosts - 1;
-  // A rank sends each other one its part of the sums; the same amount arrives meanwhile.
+  // A rank sends every other rank its part of the sums, and receives as much at the same time.
   const phase = (times: number, size: number): number =>
     others === 0
       ? 0
       : network.latency + times * others * (buckets * overhead + size / hosts / network.bandwidth);
   const gradients = phase(sums, gradientBytes);
-  // Buckets are sent as the last backward pass of a sum completes them; the last bucket has nothing to hide behind.
+  // Buckets are sent as the last backward pass of a sum completes them; only the last one cannot be overlapped.
   const hiddenSeconds =
     syncEvery === undefined ? Math.min(gradients * (1 - 1 / buckets), sums * BACKWARD * perMicroBatch) : 0;
   const exposedSeconds =

@@ -63,7 +63,7 @@ export interface RunForecast {
   /** Of the corpus and of the validation file; empty for token files. */
   readonly replacements: readonly Replacements[];
   readonly settings: Settings;
-  /** Options given that do not do what their help says. */
+  /** Given options that do not do what their help says. */
   readonly cautions: readonly Caution[];
   readonly config: ModelConfig;
   readonly parameters: number;
@@ -92,7 +92,7 @@ export interface RunForecast {
 interface TimeHere {
   /** Of training, with the FLOPs of `flops` and `attentionFlops`. */
   readonly flopsPerSecond: number;
-  /** Of the whole run if it has a time limit, with its evaluations and checkpoints; otherwise of its steps. */
+  /** Time of the steps or, for a run with a time limit, of the whole run with its evaluations and checkpoints. */
   readonly seconds: number;
   readonly stepSeconds: number;
   /** What was measured: this model, a small one in its place, or the rates of the GPU. */
@@ -101,9 +101,9 @@ interface TimeHere {
 
 /** GPT-2's vocabulary, the default without a text. */
 const GPT2_VOCABULARY = 50_257;
-/** Models up to this size, with steps up to this many FLOPs, are timed themselves. */
+/** Models up to this size, with steps up to this many FLOPs, are timed directly instead of a small model in their place. */
 const [MEASURED_BYTES, MEASURED_FLOPS] = [1e9, 5e10];
-/** On a GPU, models whose steps are expected to take up to this many seconds. */
+/** On a GPU, models are timed directly if a step is expected to take at most this many seconds. */
 const MEASURED_SECONDS = 0.25;
 
 /** @throws UserError for everything trainModel rejects, except too little memory, and float16 on the CPU */
@@ -170,11 +170,11 @@ async function forecastOn(
       timed !== undefined && wanted.tokens === undefined
         ? timeWithin(timed, settings, steps, allFlops)
         : await timeHere({ shape, programs, flops: allFlops, steps, gpu, engine }, wanted.measuring),
-    rejected: (await engine.open()).rejected, // it has been opened to measure
+    rejected: (await engine.open()).rejected, // already opened for the measurement
   };
 }
 
-/** Of a run with a time limit. @param flops of all steps */
+/** Time of a run with a time limit. @param flops of all steps */
 const timeWithin = (
   timed: NonNullable<ForecastBasis['timed']>,
   settings: Settings,
@@ -231,7 +231,7 @@ async function timeHere(run: TimedRun, measuring: ForecastOptions['measuring']):
 const isMeasuredOnGpu = ({ end }: TrainingPrograms, seconds: number): boolean =>
   seconds < MEASURED_SECONDS && 4 * end <= gpuMemoryLimit()!;
 
-/** With `auto`, the device on which a step of the run takes less time, or of a small model if that is large. */
+/** With `auto`, chooses the device that takes less time for a step of the run or, if that is large, of a small model. */
 async function decideDevice(
   engine: LazyBackend,
   options: TrainModelOptions,
@@ -253,7 +253,7 @@ interface ForecastBasis {
   readonly replacements: RunForecast['replacements'];
   readonly settings: Settings;
   readonly vocabSize: number;
-  /** Of a run with a time limit: the limit in seconds, and what its parts take. */
+  /** For a run with a time limit: the limit in seconds, and the costs of its parts. */
   readonly timed?: { readonly seconds: number; readonly costs: Costs };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What other tokenizers are worth, from the sweeps of docs/recipe.md: bits per byte of what `gpt train` chooses for three minutes.
- * Texts of the same size differ by a few percent, so the answer is a range.
+ * Compares tokenizers by the sweeps of docs/recipe.md: bits per byte of the models that `gpt train` chooses for three
+ * minutes. Texts of the same size differ by a few percent, so the answer is a range.
  */
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 
@@ -14,19 +14,19 @@ const sweep: readonly {
   { text: 'kjv', megabytes: 4.14, bitsPerByte: { char: 1.793, bpe: 1.658 } },
 ];
 
-/** Texts are of a like size if the larger has at most this many times the bytes of the smaller. */
+/** Texts count as similar in size if the larger has at most this many times the bytes of the smaller. */
 const LIKE = 3;
-/** Texts that are of one size for the purpose of a range. */
+/** The same ratio for texts whose results are combined into one range. */
 const SAME = 1.5;
 
 export interface TokenizerGain {
   readonly kind: TokenizerKind;
-  /** Change of bits per byte against char on the texts nearest in size, as a share: below 0 is better. */
+  /** Relative change of bits per byte against char on the texts nearest in size; below 0 is better. */
   readonly least: number;
   readonly most: number;
 }
 
-/** What bpe and word changed on measured texts of about this size; empty if there are none. */
+/** Gains of bpe and word on measured texts of about this size; empty if there are none. */
 export function gainsOverChar(bytes: number): TokenizerGain[] {
   const distance = ({ megabytes }: { readonly megabytes: number }): number =>
     Math.abs(Math.log(bytes / 1e6 / megabytes));

@@ -6,7 +6,7 @@ export interface Difference {
   readonly values: readonly (string | undefined)[];
 }
 
-/** Settings of where a run is stored and how it was displayed, not of what was trained. */
+/** Settings that affect only where a run is stored or how it was displayed. */
 const INCIDENTAL: ReadonlySet<string> = new Set(['outDir', 'sampleTokens']);
 
 /** Settings in which runs differ, in the order in which they are stored. */
@@ -35,7 +35,7 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Whether losses per token are comparable: the same tokens of the same text are predicted. */
+/** True if losses per token are comparable, because the same tokens of the same text are predicted. */
 export function haveSameTokens(runs: readonly RunRecord[]): boolean {
   const [first, ...others] = runs.map(({ model }) => JSON.stringify(model.tokenizer.toJSON()));
   return others.every((other) => other === first);

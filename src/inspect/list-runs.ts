@@ -1,4 +1,4 @@
-/** Lists runs and models with what is known of each without loading it. */
+/** Lists runs and models with their facts, without loading them. */
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { isSystemError, UserError } from '../errors.ts';
@@ -22,7 +22,7 @@ import { openSafetensors } from '../checkpoint/safetensors.ts';
 import { readTrainerState, type TrainerState } from '../checkpoint/trainer-state.ts';
 import { validationLossOf, type ValidationLoss } from './run-record.ts';
 
-/** What a folder is: how far its training is, or a model that was not trained here. */
+/** State of a run's training; 'model' for a model that was not trained here. */
 export type RunStatus =
   'training' | 'finished' | 'stopped early' | 'unfinished' | 'no model yet' | 'model' | 'damaged';
 
@@ -49,7 +49,7 @@ export interface ListedRun {
   readonly base: string | undefined;
 }
 
-/** The runs and models in a folder, or the one that the folder is, newest first. */
+/** The runs and models in a folder, newest first; the folder itself if it is one. */
 export function listRuns(folder: string): ListedRun[] {
   const folders = isListed(folder) ? [folder] : foldersIn(folder).filter(isListed);
   return folders.map(listRun).toSorted((a, b) => b.modified - a.modified);
@@ -57,7 +57,7 @@ export function listRuns(folder: string): ListedRun[] {
 
 const MODEL_FILES = ['config.json', ADAPTER_CONFIG, 'model.safetensors', 'metrics.jsonl', LOCK];
 
-/** A run, however damaged, a model, or an empty folder that a run is about to fill. */
+/** True for a model, a run, even a damaged one, or an empty folder that a run is about to fill. */
 function isListed(folder: string): boolean {
   try {
     return MODEL_FILES.some((file) => existsSync(join(folder, file))) || isRun(folder);
@@ -147,7 +147,7 @@ function modifiedAt(folder: string): number {
   return times.length > 0 ? Math.max(...times) : statSync(folder).mtimeMs;
 }
 
-/** Values from files, which may hold anything. */
+/** Values from untrusted files. */
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 const textsOf = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];

@@ -104,8 +104,8 @@ const hasValidation = (state: TrainerState | undefined): boolean =>
   state === undefined || state.options['valFile'] !== undefined || state.options['valFraction'] !== 0;
 
 /**
- * The loss recorded in the weights or, in older runs, in the log at their step. The lowest loss in the log may not be
- * theirs: evaluations before a change of the text used another one.
+ * The loss recorded in the weights or, in older runs, in the log at their step. The lowest loss in the log may belong to
+ * other weights: evaluations before a change of the text used the old text.
  */
 function keptLoss(
   metadata: ModelFolder['metadata'],

@@ -60,13 +60,13 @@ export function startSampling(device: Device, { config }: Pick<TimedModel, 'conf
   };
 }
 
-/** The tokens of `generationSeconds`: of the prompt, and decoded. */
+/** Token counts of `generationSeconds`: prompt and decoded. */
 function generatedTokens({ blockSize }: ModelConfig): { readonly prompt: number; readonly decoded: number } {
   const prompt = Math.min(32, Math.ceil(blockSize / 2));
   return { prompt, decoded: Math.min(8, blockSize - prompt) };
 }
 
-/** Generation with a model, by which `auto` chooses the device. @param seconds of each measurement after a warm-up, or one text */
+/** The generation by which `auto` chooses the device. @param seconds for each measurement, which times at least one text */
 export const generation = (
   timed: Pick<ModelFolder, 'config' | 'storageOf'>,
   seconds: number,
@@ -86,8 +86,8 @@ export const generation = (
 });
 
 /**
- * Seconds in which a model without weights reads a prompt and decodes a few tokens, the fastest of several tries after a
- * warm-up, which compiles kernels: how fast a device generates.
+ * Seconds for the prefill of a prompt and a few decode steps with uninitialized weights, a device's generation speed: the
+ * fastest of several tries, after a warm-up in which kernels are compiled.
  *
  * @param device its memory must be unused; it is cleared afterwards
  */
