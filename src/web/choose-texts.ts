@@ -4,13 +4,13 @@ import { find, say } from './dom.ts';
 import type { Text } from './messages.ts';
 
 let texts: readonly Text[] = [];
-/** Choices so far: a file that is read slowly does not replace a later choice. */
+/** Number of choices so far, so that a slow file read does not replace a later choice. */
 let choices = 0;
 
-/** The texts that were chosen, in their order; none before that. */
+/** The chosen texts, in order; initially empty. */
 export const chosenTexts = (): readonly Text[] => texts;
 
-/** Lets texts be chosen. @param changed called whenever another text, or none, is chosen */
+/** Connects the controls for choosing texts. @param changed called whenever another text, or none, is chosen */
 export function letTextsBeChosen(changed: () => void): void {
   const [input, pasted] = [find('file', HTMLInputElement), find('pasted', HTMLTextAreaElement)];
   const choose = (found: readonly Text[], shown: string): void => {
@@ -73,7 +73,7 @@ const NO_TEXT = 'No text yet.';
 function letFilesBeDropped(receive: (files: FileList) => void): void {
   for (const event of ['dragenter', 'dragover', 'dragleave', 'drop'] as const)
     document.addEventListener(event, (drag) => {
-      if (drag.dataTransfer?.types.includes('Files') !== true) return; // text goes where it is dropped
+      if (drag.dataTransfer?.types.includes('Files') !== true) return; // dropped text is left to the element under it
       drag.preventDefault();
       find('drop').classList.toggle('over', event === 'dragenter' || event === 'dragover');
       if (event === 'drop' && drag.dataTransfer.files.length > 0) receive(drag.dataTransfer.files);

@@ -1,4 +1,4 @@
-/** What the page says of the texts that were chosen. */
+/** Describes the chosen texts on the page. */
 import type { Text } from './messages.ts';
 import { inFull } from './numbers.ts';
 
@@ -6,7 +6,7 @@ import { inFull } from './numbers.ts';
 export const isBlank = (bytes: Uint8Array): boolean =>
   bytes.every((byte) => byte === 32 || (byte >= 9 && byte <= 13));
 
-/** @returns the texts with something in them, and a sentence about all */
+/** @returns the texts that are not blank, and a description of all */
 export function describeTexts(found: readonly Text[]): [texts: readonly Text[], shown: string] {
   const filled = found.filter(({ bytes }) => !isBlank(bytes));
   const size = filled.reduce((sum, { bytes }) => sum + bytes.length, 0);

@@ -1,6 +1,6 @@
 /** Elements of index.html. */
 
-/** An element by its id. @throws Error if there is none of this kind, which is a fault of the page */
+/** An element by its id. @throws Error if there is none of this kind, which is a bug in the page */
 export function find(id: string): HTMLElement;
 export function find<T extends HTMLElement>(id: string, kind: new () => T): T;
 export function find(id: string, kind: new () => HTMLElement = HTMLElement): HTMLElement {

@@ -1,4 +1,4 @@
-/** A thread of the engine: a web worker that is told first what it works on, and then runs what a thread of Node runs. */
+/** A thread of the engine: a web worker that first receives its `workerData`, then runs the same module as in Node. */
 import { setWorkerData } from './node/worker-threads.ts';
 
 self.addEventListener(

@@ -1,10 +1,10 @@
-/** Errors in the words of the page: it has fields for a few options, no command to resume with, and no folders. */
+/** Words errors for the page, which has fields for only a few options, no command line and no folders. */
 import { commandLineTerms } from '../cli/command-line-terms.ts';
 import type { ErrorCode } from '../errors.ts';
 import { inTerms, type Terms } from '../messages.ts';
 
 export interface Failure {
-  /** Undefined for an error of the program. */
+  /** Undefined for a bug. */
   readonly code: ErrorCode | undefined;
   /** Option names in message and hint are marked, see ../messages.ts. */
   readonly message: string;
@@ -23,11 +23,11 @@ export interface Page {
   readonly fields: Readonly<Record<string, Field>>;
   /** Names of the texts, which keep their case at the start of a sentence. */
   readonly texts: readonly string[];
-  /** Whether the run has a model to write with. */
+  /** The run has a model to write with. */
   readonly hasModel: boolean;
 }
 
-/** What happened, and what can be done about it on this page. */
+/** The message, and advice that can be followed on this page. */
 export function failureText({ code, message, hint }: Failure, page: Page): string {
   const terms = termsOf(page);
   const what = inTerms(withoutAsides(message, page), terms);
@@ -88,7 +88,7 @@ function withValueLabels(text: string, { fields }: Page): string {
 
 const TERM = /\0[^\0]*\0/g;
 
-/** Whether the page has fields for everything that is named. Of several values set together, one is enough. */
+/** True if the page has a field for every option named. Of several values set together, one is enough. */
 function isOffered(text: string, { fields }: Page): boolean {
   let isMet = true;
   const need = (has: boolean): string => {
@@ -103,11 +103,11 @@ function isOffered(text: string, { fields }: Page): boolean {
   return isMet;
 }
 
-/** Without options in parentheses that the page lacks. */
+/** Removes options in parentheses that the page lacks. */
 const withoutAsides = (message: string, page: Page): string =>
   message.replace(/ \(\0[^\0]*\0\)/g, (aside) => (isOffered(aside, page) ? aside : ''));
 
-/** What the page can do; where that is nothing, what the command line can. */
+/** Advice for the page or, if there is none, for the command line. */
 function adviceFor(code: ErrorCode | undefined, hint: string | undefined, page: Page): string | undefined {
   const own = code === undefined ? undefined : ownAdvice(code, page);
   if (own !== undefined) return own;
@@ -121,7 +121,7 @@ function adviceFor(code: ErrorCode | undefined, hint: string | undefined, page: 
       : `this page has no option for it, but the command line does: ${inTerms(hint, commandLineTerms)}`;
 }
 
-/** Instead of a hint that speaks of checkpoints and folders. */
+/** Replaces a hint about checkpoints and folders. */
 function ownAdvice(code: ErrorCode, { fields, hasModel }: Page): string | undefined {
   const kept = hasModel ? 'the model of the last evaluation is kept below; ' : '';
   if (code === 'training-diverged')

@@ -1,4 +1,4 @@
-/** The files of a run, which are in the memory of its worker: a folder, and next to it the texts it was trained on. */
+/** The files of a run, in the memory of its worker: its folder, and next to it the texts that it was trained on. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Text } from './messages.ts';
 
@@ -17,7 +17,7 @@ export function storeTexts(texts: readonly Text[]): string[] {
   return paths;
 }
 
-/** A name that is a file's: `-` would be stdin, and `..` a folder. */
+/** A name that can only be a file's: `-` would be stdin, and `..` a folder. */
 const fileName = (name: string): string => (/^[-.]*$/.test(name) ? 'text' : name.replaceAll('/', '_'));
 
 /** `book.txt`, or else `book-2.txt`, … */
@@ -38,7 +38,7 @@ export function folderFor(texts: readonly string[]): string {
   return unused(stem === '' ? 'model' : stem, texts);
 }
 
-/** The files of a run by their path in an archive, with its texts, and without those that are being written. */
+/** The files of a run and its texts, by path in an archive, without temporary files. */
 export const archiveOf = (folder: string, texts: readonly string[]): Record<string, Uint8Array> => ({
   ...filesIn(folder),
   ...Object.fromEntries(texts.map((path) => [path, readFileSync(path)])),

@@ -1,6 +1,6 @@
 /** Threads share memory, which browsers allow only to pages that are isolated from others by two headers. */
 
-/** Says that the page was loaded again for it. */
+/** Key of the session storage: the page has been reloaded for isolation. */
 const TRIED = 'isolation was tried';
 
 /** @returns why this page cannot be isolated; undefined if it is. Reloads the page if it will be. */
@@ -22,5 +22,5 @@ export async function isolate(): Promise<string | undefined> {
     return `${needs} with two headers, which a service worker could not add here: ${String(error)}`;
   }
   location.reload();
-  return new Promise(() => {}); // nothing else happens before that
+  return new Promise(() => {}); // never resolves: the page is about to reload
 }

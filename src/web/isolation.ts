@@ -1,6 +1,6 @@
 /**
- * A service worker for servers that do not send the headers without which browsers give a page no threads: it adds them to
- * what it passes on.
+ * A service worker for servers that do not send the headers that browsers require for threads: it adds them to the
+ * responses that it passes on.
  */
 /// <reference lib="webworker" />
 declare const self: ServiceWorkerGlobalScope;

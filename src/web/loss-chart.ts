@@ -2,7 +2,7 @@
 import uPlot from 'uplot';
 import { lossText } from './numbers.ts';
 
-/** Steps drawn one by one; beyond, neighbors are averaged, so that a long run draws as fast as a short one. */
+/** Points drawn at most; beyond, neighbors are averaged, so that a long run is drawn as fast as a short one. */
 const MOST_POINTS = 2000;
 
 type Curve = (number | null)[];
@@ -13,7 +13,7 @@ export class LossChart {
   readonly #plot: uPlot;
   #steps: number[] = [];
   #losses: number[] = [];
-  /** Steps that each point is the mean of. */
+  /** Number of steps averaged in each point. */
   #stride = 1;
   readonly #evaluations: { readonly step: number; readonly train: number; readonly validation: number }[] =
     [];
@@ -21,7 +21,7 @@ export class LossChart {
   #isDue = false;
   #cursor = -1;
 
-  /** @param place where to draw @param reading what to write the values at the cursor into */
+  /** @param place where to draw @param reading element for the values at the cursor */
   constructor(place: HTMLElement, reading: HTMLElement) {
     this.#place = place;
     this.#reading = reading;
@@ -62,7 +62,7 @@ export class LossChart {
     this.#draw();
   }
 
-  /** Joins neighbors. */
+  /** Averages pairs of neighbors. */
   #thin(): void {
     const half = Math.floor(this.#steps.length / 2);
     this.#losses = Array.from(
@@ -73,7 +73,7 @@ export class LossChart {
     this.#stride *= 2;
   }
 
-  /** At most once in a frame. */
+  /** Draws at most once per frame. */
   #draw(): void {
     if (this.#isDue) return;
     this.#isDue = true;
@@ -148,7 +148,7 @@ export class LossChart {
   }
 }
 
-/** Between two marks of the axis: whole numbers of steps. */
+/** Distances between ticks of the axis: whole numbers of steps. */
 const STEPS = Array.from({ length: 24 }, (_, i) => [1, 2, 5][i % 3] * 10 ** Math.floor(i / 3));
 
 /** In pixels. */

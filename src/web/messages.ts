@@ -1,9 +1,9 @@
-/** What the page and the worker that trains tell each other. */
+/** Messages between the page and the worker that trains. */
 import type { DeviceChoice } from '../engine/device-choice.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import type { Failure } from './failure.ts';
 
-/** Options of a run, but for its text and its folder. */
+/** Options of a run, except its text and its folder. */
 export type RunOptions = Omit<TrainModelOptions, 'corpus' | 'outDir' | 'overwrite' | 'resume'>;
 
 /** A text to learn from. */
@@ -48,7 +48,7 @@ export interface RunSummary {
   readonly channels: number;
   readonly blockSize: number;
   readonly steps: number;
-  /** How often the text is read. */
+  /** Number of passes over the text. */
   readonly epochs: number;
   /** Undefined if the run is too short for a measurement to pay off. */
   readonly expectedSeconds: number | undefined;

@@ -15,7 +15,7 @@ const trainers = new Trainers(hear, showWorkerFailure);
 
 let chart: LossChart | undefined;
 /**
- * When training was asked for, when its first step began and when a run with a time limit ends, in milliseconds of
+ * Times at which training was requested, its first step began, and a run with a time limit will end, in milliseconds of
  * `performance.now()`.
  */
 let asked = 0;
@@ -31,12 +31,12 @@ let prepared: RunSummary | undefined;
 let steps: number | undefined;
 /** Names of the texts of the latest run. */
 let names: readonly string[] = [];
-/** The run has a model, and it has been trained further than what was downloaded. */
+/** The run has a model; it has been trained further than the one that was downloaded. */
 let hasModel = false;
 let isUnsaved = false;
-/** What was shown of the run on display, while another one is prepared. */
+/** The parts of the page shown for the run on display, while another one is prepared. */
 let kept: ReturnType<typeof shownRun> | undefined;
-/** A report is being made, and another one should follow it. */
+/** A report is being made; another one has been requested meanwhile. */
 let isLooking = false;
 let shouldLookAgain = false;
 
@@ -47,7 +47,7 @@ function updateButtons(): void {
   say('stop', isPreparing ? 'Stop' : 'Stop and keep the model');
 }
 
-/** An error is about the text and options of before. */
+/** Hides an error about the previous text and options. */
 function forgetFailure(): void {
   if (!isPreparing) show('failure', false);
 }
@@ -84,7 +84,7 @@ function showCaution(caution: string | undefined): void {
   show('caution', caution !== undefined);
 }
 
-/** Before the end of its first step, a run is ended with nothing kept. */
+/** A run stopped before the end of its first step is discarded. */
 function stop(): void {
   if (isTraining) {
     find('stop', HTMLButtonElement).disabled = true;
@@ -97,7 +97,7 @@ function stop(): void {
   find('train').focus();
 }
 
-/** Shows the run before again, if there is one. */
+/** Shows the previous run again, if there is one. */
 function endPreparing(): void {
   isPreparing = false;
   stopMeasuring();
@@ -137,7 +137,7 @@ function stopMeasuring(): void {
   measuring = undefined;
 }
 
-/** What is known before the first step, which takes minutes with a large model. */
+/** Shows the facts known before the first step, which takes minutes with a large model. */
 function showStart(found: RunSummary): void {
   stopMeasuring();
   prepared = found;
@@ -164,7 +164,7 @@ function displayRun({ folder, engine }: RunSummary): void {
   find('samples').replaceChildren();
   find('prompt', HTMLInputElement).placeholder = '';
   for (const element of document.querySelectorAll('.folder')) element.textContent = folder;
-  show('resume-flags', engine.startsWith('webgpu')); // for its GPU, Node needs another package
+  show('resume-flags', engine.startsWith('webgpu')); // to use the GPU, Node needs another package
   show('course');
   chart ??= new LossChart(find('loss'), find('loss-reading'));
   chart.clear();
@@ -194,13 +194,13 @@ function showEvaluation({ step, trainLoss, validationLoss }: Answer & { type: 'e
   if (isFollowed) lookInside();
 }
 
-/** There is a model. */
+/** Shows the controls for a run that has a model. */
 function showResult(): void {
   hasModel = true;
   show('result');
 }
 
-/** One report at a time. */
+/** Requests a report, one at a time. */
 function lookInside(): void {
   shouldLookAgain = isLooking;
   if (isLooking) return;
@@ -267,7 +267,7 @@ function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
   isUnsaved = isTraining;
 }
 
-/** Next to the button that was pressed. */
+/** Shows an error next to the button that was pressed. */
 function showFailure({ during, ...failure }: Answer & { type: 'failed' }): void {
   const isRun = during === 'train';
   const place = isRun ? 'failure' : 'later-failure';
@@ -301,7 +301,7 @@ function endWriting(): void {
 }
 
 function showWorking({ what, done }: Answer & { type: 'working' }): void {
-  if (what === 'evaluating' || what.startsWith('saving')) return; // a moment between steps
+  if (what === 'evaluating' || what.startsWith('saving')) return; // takes a moment, between steps
   stopMeasuring();
   say('status', done === undefined ? `${what} …` : `${what}: ${Math.floor(100 * done)}%`);
 }

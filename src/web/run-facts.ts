@@ -1,8 +1,8 @@
-/** What the page says of a run before its first step. */
+/** Describes a run on the page before its first step. */
 import type { RunSummary } from './messages.ts';
 import { counted, duration, inShort } from './numbers.ts';
 
-/** A time limit, as it was chosen. */
+/** A time limit from the form. */
 export interface TimeLimit {
   readonly seconds: number;
   /** Such as `3 minutes`. */
@@ -28,7 +28,7 @@ export const factsOf = ({
     engine,
   ].join(' · ');
 
-/** Why a run takes longer or shorter than the time it was given. */
+/** Explains why a run takes more or less time than it was given. */
 export function cautionAbout(
   { expectedSeconds, isLimitedByText, steps, epochs }: RunSummary,
   limit: TimeLimit | undefined,

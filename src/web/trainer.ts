@@ -1,4 +1,4 @@
-/** The worker behind the page: it trains, writes and reports with the program itself, on files in memory. */
+/** The worker behind the page: it runs the program's own training, sampling and reports on files in memory. */
 import { zipSync } from 'fflate';
 import { chooseDevice } from '../engine/device-choice.ts';
 import { createWasmBackend } from '../engine/wasm.ts';
@@ -107,7 +107,7 @@ async function lookInside(): Promise<void> {
 }
 
 function download(): void {
-  const bytes = zipSync(archiveOf(folder!, corpus), { level: 1 }); // weights hardly become smaller
+  const bytes = zipSync(archiveOf(folder!, corpus), { level: 1 }); // weights hardly compress
   post({ type: 'archive', name: `${folder!}.zip`, bytes }, [bytes.buffer]);
 }
 
@@ -130,7 +130,7 @@ async function handle(request: Request): Promise<void> {
   }
 }
 
-/** Leaves the terms as they are for the page, which knows its labels. */
+/** Leaves the terms marked for the page, which knows its labels. */
 const marked: Terms = { option: optionName, values: optionValues, train: trainCall };
 
 self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
@@ -139,6 +139,6 @@ self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
     if (error instanceof UserError)
       return post({ type: 'failed', during, code: error.code, ...error.in(marked) });
     post({ type: 'failed', during, code: undefined, message: String(error), hint: undefined });
-    throw error; // a fault of the program: its stack goes to the console
+    throw error; // a bug: its stack goes to the console
   });
 });

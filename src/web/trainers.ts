@@ -1,10 +1,11 @@
 /**
- * The workers that train. Each run has a worker of its own, which holds its files: the worker before is kept until the next run
- * has completed its first step. Until then, the next run is stopped by ending its worker, since a computation cannot be interrupted.
+ * The workers that train. Each run has its own worker, which holds its files; the previous worker is kept until the next
+ * run has completed its first step. Until then, stopping the next run means terminating its worker, since its computation
+ * cannot be interrupted.
  */
 import type { Answer, Request } from './messages.ts';
 
-/** What a worker is for: a run to come, the run being prepared, or the run on display. */
+/** Purpose of a worker: a future run, the run being prepared, or the run on display. */
 export type Purpose = 'spare' | 'next' | 'current';
 
 export class Trainers {
@@ -14,7 +15,7 @@ export class Trainers {
   #current: Worker | undefined;
   /** Worker of the run being prepared. */
   #next: Worker | undefined;
-  /** Started with the page, which thus finds out at once that it cannot train. */
+  /** Started with the page, so that a browser that cannot train is detected at once. */
   #spare: Worker | undefined;
 
   /**
@@ -34,7 +35,7 @@ export class Trainers {
     this.#next?.terminate();
     this.#next = this.#spare ?? this.#start();
     this.#spare = undefined;
-    this.#current?.postMessage({ type: 'stop writing' } satisfies Request); // the speed is measured now
+    this.#current?.postMessage({ type: 'stop writing' } satisfies Request); // it would distort the speed measurement
     this.#next.postMessage(request);
   }
 

@@ -1,3 +1,3 @@
-/** What functions of Node that take text or bytes work on: text as UTF-8. */
+/** Bytes of an argument that may be text, which is encoded as UTF-8, as in Node's functions. */
 export const bytesOf = (data: string | Uint8Array): Uint8Array =>
   typeof data === 'string' ? new TextEncoder().encode(data) : data;

@@ -27,7 +27,7 @@ export const {
 export const fstatSync = fs.fstatSync.bind(fs);
 export const statSync = fs.statSync.bind(fs);
 
-/** An address; a file name such as `http: notes.txt` is none. */
+/** Matches a URL; a file name such as `http: notes.txt` is not one. */
 const ADDRESS = /^(?:https?|file):\/\//;
 
 /** Files of the program, such as kernels, are named by their address; all are served from one folder. */
@@ -36,7 +36,7 @@ export function readFileSync(path: string | URL, encoding?: 'utf8' | 'latin1'): 
     return fs.readFileSync(path, encoding) as Buffer | string;
   const name = String(path).split('/').at(-1)!;
   const request = new XMLHttpRequest();
-  request.open('GET', new URL(`assets/${name}`, self.location.href), false); // this is a worker, which may wait
+  request.open('GET', new URL(`assets/${name}`, self.location.href), false); // synchronous, which a worker may be
   request.responseType = 'arraybuffer';
   request.send();
   if (request.status !== 200)

@@ -1,4 +1,4 @@
-/** What the program asks of its process, in a page. */
+/** The members of Node's `process` that the program uses, in a page. */
 export const process = {
   pid: 1,
   platform: 'browser',

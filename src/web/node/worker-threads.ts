@@ -1,4 +1,4 @@
-/** Worker threads over those of the browser. Only the engine's threads exist; text is encoded on one. */
+/** Node's worker threads on top of web workers. Only the engine has threads; text is encoded on a single one. */
 
 type Listener = (value: unknown) => void;
 
@@ -34,7 +34,7 @@ export class Worker {
   unref(): void {}
 }
 
-/** In a thread of the engine: what it was started with, set before the program is loaded. */
+/** In a thread of the engine: the data that it was started with, set before the program is loaded. */
 export let workerData: unknown;
 export const setWorkerData = (data: unknown): void => void (workerData = data);
 

@@ -7,7 +7,7 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** @param start the result for what comes before */
+/** @param start the CRC of the preceding data */
 export function crc32(data: string | Uint8Array, start = 0): number {
   let crc = ~start;
   for (const byte of bytesOf(data)) crc = (crc >>> 8) ^ table[(crc ^ byte) & 0xff];
