@@ -1,8 +1,8 @@
-/** YAML and Markdown with text from elsewhere, such as file names, which must not change the structure of a card. */
+/** YAML and Markdown with untrusted text, such as file names, which must not change the structure of a card. */
 
 /**
- * A YAML scalar. A JSON string is one, but for characters that YAML does not count as printable or takes for line breaks
- * (YAML 1.2, section 5.1).
+ * A YAML scalar. A JSON string is one once characters are escaped that YAML considers unprintable or line breaks (YAML 1.2,
+ * section 5.1).
  */
 export const yamlString = (text: string): string =>
   JSON.stringify(text.toWellFormed()).replace(
@@ -30,11 +30,11 @@ export function yaml(value: YamlValue, indent = ''): string {
 
 const isList = (value: YamlValue): value is readonly YamlValue[] => Array.isArray(value);
 
-/** Control characters, which Markdown has no place for, as spaces. */
+/** Replaces control characters, which Markdown does not allow, with spaces. */
 const plain = (text: string): string =>
   text.toWellFormed().replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu, ' ');
 
-/** Text in which nothing is markup. */
+/** Escapes text so that none of it is markup. */
 export const prose = (text: string): string => plain(text).replace(/[\\`*_{}[\]<>#|!~&$]/g, '\\$&');
 
 /** A fence of backticks longer than any in a text. */
@@ -54,6 +54,6 @@ export function codeBlock(language: string, text: string): string {
   return `${ticks}${language}\n${text}\n${ticks}\n`;
 }
 
-/** A table of two columns without a heading. */
+/** A table of two columns without a header. */
 export const table = (rows: readonly (readonly [string, string])[]): string =>
   `| | |\n|---|---|\n${rows.map(([name, value]) => `| ${name} | ${value} |\n`).join('')}`;

@@ -1,7 +1,7 @@
 /**
  * A model card as the Hugging Face Hub reads it: metadata in YAML, then Markdown
- * (https://github.com/huggingface/hub-docs/blob/main/modelcard.md). "base_model" must be the id of a model on the Hub, so one
- * that is known by its folder only is named in the text. A license is the user's decision: an absent field means none given.
+ * (https://github.com/huggingface/hub-docs/blob/main/modelcard.md). "base_model" must be the id of a model on the Hub, so a
+ * base known only by its folder is named in the text. A license is the user's decision: an absent field means none given.
  */
 import { toConfigJson } from '../checkpoint/huggingface.ts';
 import { formatBytes, formatCountOf, formatNumber } from '../format.ts';
@@ -29,10 +29,10 @@ export interface TrainingFacts {
   readonly steps: number;
   readonly plannedSteps: number;
   readonly tokensSeen: number;
-  /** More rows of the table: what and how. */
+  /** Further rows of the table. */
   readonly recipe: readonly (readonly [string, string])[];
   readonly command: string;
-  /** The command alone gives the same weights. */
+  /** The command alone reproduces the weights. */
   readonly isWholeStory: boolean;
   /** Undefined without held-out text, or before the first evaluation. */
   readonly validation: ValidationFacts | undefined;
@@ -64,7 +64,7 @@ export interface ValidationFacts {
 
 const USE = '## How to use it';
 
-/** The whole text. */
+/** The complete card. */
 export function modelCard(facts: CardFacts): string {
   const { name, training } = facts;
   return [
@@ -81,7 +81,7 @@ export function modelCard(facts: CardFacts): string {
 const LICENSE =
   'None is given. Before you publish the model, choose one that the text, and the base model if there is one, allow, and add it to the metadata above: `license: mit`, for example.\n';
 
-/** Whether `transformers` has a class for the model. */
+/** True if `transformers` has a class for the model. */
 const isKnown = ({ config, tokenizer }: CardFacts): boolean =>
   toConfigJson(config, tokenizer)['model_type'] !== 'gpt-trainer';
 
@@ -143,7 +143,7 @@ function introduction({ config, training }: CardFacts): string {
   return `${size}, ${origin} on ${listed(texts)} with gpt-trainer.\n`;
 }
 
-/** Names shown of a text of many files. */
+/** Number of file names shown for a text of many files. */
 const MAX_NAMES = 5;
 
 const listed = (texts: readonly string[]): string => {
@@ -210,14 +210,14 @@ function use(prompt: string, isKnownThere: boolean): string {
   return [codeBlock('sh', sample), ...(isKnownThere ? [codeBlock('py', python)] : [])].join('\n');
 }
 
-/** A card for the same model in 16 bits, with a note before the first section. What the user has added to it stays. */
+/** The card for the same model in 16 bits: a note is added before the first section, and the user's edits stay. */
 export const withPrecision = (card: string, dtype: string): string =>
   withNote(
     card,
     `The weights in this folder are rounded to ${dtype}. Losses below are those of the float32 weights.`,
   );
 
-/** The card of an adapter, for the model that it makes of its base. */
+/** The card of an adapter, adapted to the merged model. */
 export const withMergedAdapter = (card: string): string =>
   withNote(card, 'In this folder, the adapter is merged into the weights.')
     .replace(/^library_name: "peft"$/m, 'library_name: "transformers"')
