@@ -20,7 +20,7 @@ export interface ChatIds {
 
 export class ChatEncoder {
   readonly #tokenizer: Tokenizer;
-  /** Special tokens by id, except `<unk>`, which ordinary text becomes. */
+  /** Special tokens by id, except `<unk>`, which ordinary text may become. */
   readonly #special: ReadonlyMap<number, string>;
 
   constructor(tokenizer: Tokenizer) {
@@ -37,7 +37,8 @@ export class ChatEncoder {
   }
 
   /**
-   * The loss mask counts an answer's tokens: those after the tokens of its prompt, encoded alone.
+   * Encodes a conversation. Its loss mask counts an answer's tokens: those that follow the tokens of its prompt, encoded
+   * alone.
    *
    * @throws UserError for messages that the tokenizer cannot protect
    */
@@ -57,7 +58,7 @@ export class ChatEncoder {
     return { ids, counted };
   }
 
-  /** The ids of a text, and the places at which an added token divides text and ids. */
+  /** The ids of a text, and the positions of added tokens in the text and in the ids. */
   #withAnchors(
     { text, mark }: Pick<ChatText, 'text' | 'mark'>,
     onUnknown: ((unknown: Unknown) => void) | undefined,
@@ -71,7 +72,7 @@ export class ChatEncoder {
     return { ids, anchors };
   }
 
-  /** Special tokens that are not in the text as it is must be those of the template, which writes them out. */
+  /** Checks that no special token appears in the ids except those that the template writes. */
   #checkOthers({ text, mark }: Pick<ChatText, 'text' | 'mark'>, ids: Uint32Array): void {
     for (const id of new Set(ids)) {
       const token = this.#special.get(id)!;

@@ -1,4 +1,4 @@
-/** How conversations become tokens of a model: its template, the token between two of them, the tokens that end an answer. */
+/** A model's form of conversations: its template, the token between two of them, and the tokens that end an answer. */
 import { UserError } from '../errors.ts';
 import { END_OF_TEXT, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { chatmlRenderer, chatRendererOf, type ChatRenderer } from './chat-renderer.ts';
@@ -7,11 +7,11 @@ import type { Conversation } from './conversation.ts';
 
 export interface ChatForm {
   readonly renderer: ChatRenderer;
-  /** Text of a token that the template does not use. It ends each conversation of a text, and does not count in the loss. */
+  /** Text of a token that the template does not use. It ends each conversation and does not count in the loss. */
   readonly separator: string;
 }
 
-/** ChatML, for new models. @param own special tokens besides those of every such model */
+/** ChatML, for new models. @param own the user's special tokens */
 export const chatmlForm = (own?: readonly string[]): ChatForm => ({
   renderer: chatmlRenderer(own),
   separator: END_OF_TEXT,
@@ -31,7 +31,7 @@ export function chatFormOf(tokenizer: Tokenizer, name: string): ChatForm {
     [false, true].map((addGenerationPrompt) => ({ messages, addGenerationPrompt })),
   );
   const written = template.renderAll(renderings).flatMap((each) => ('text' in each ? [each.text] : []));
-  const usable = specialTexts.filter((_, i) => specialIds[i] !== unkId); // text becomes <unk>, too
+  const usable = specialTexts.filter((_, i) => specialIds[i] !== unkId); // ordinary text may become <unk>
   const separator = [
     END_OF_TEXT,
     ...[...special.endIds].map((id) => vocabulary[id]),
@@ -60,7 +60,7 @@ function sampleOf(renderer: ChatRenderer) {
   return 'problem' in texts ? undefined : texts[0];
 }
 
-/** A new vocabulary that has ChatML's tokens, as the tokenizer of a model that chats: an answer ends where a turn does. */
+/** Turns a new vocabulary with ChatML's tokens into the tokenizer of a chat model: the end of a turn ends generation. */
 export const withChatml = (tokenizer: Tokenizer): Tokenizer => {
   const { special, specialTexts, specialIds } = tokenizer;
   return {
@@ -75,12 +75,12 @@ export const withChatml = (tokenizer: Tokenizer): Tokenizer => {
   };
 };
 
-/** A model's tokenizer with the template of its conversations; what ends an answer in it ends what the model generates. */
+/** A model's tokenizer with its chat template; the token that ends an answer there also ends generation. */
 export function withForm(tokenizer: Tokenizer, { renderer }: ChatForm): Tokenizer {
   const { special, specialTexts, specialIds } = tokenizer;
   const sample = sampleOf(renderer);
   const end = sample?.answers.at(-1)?.[1] ?? 0;
-  // Of two tokens that end alike, the longer one is found in a text.
+  // If one token is a suffix of another, the longer one is matched in a text.
   const [ending] = specialTexts
     .map((token, i) => ({ token, id: specialIds[i] }))
     .filter(({ token }) => end > 0 && sample!.text.slice(0, end).endsWith(token))

@@ -1,4 +1,4 @@
-/** Conversations as text, with the stretches that the assistant writes. */
+/** Renders conversations as text, with the stretches that the assistant writes. */
 import { UserError } from '../errors.ts';
 import { optionName, optionValues } from '../messages.ts';
 import { tokenMatches, tokenPattern } from '../tokenizer/added-token-splitter.ts';
@@ -10,7 +10,7 @@ import { SaidTokens, withMarks } from './said-tokens.ts';
 import { unusedCharacters } from './unused-characters.ts';
 
 export interface ChatText {
-  /** Contains `mark` before whatever reads like a special token but was said by somebody. */
+  /** Contains `mark` before anything in a message that reads like a special token. */
   readonly text: string;
   readonly mark: string | undefined;
   /** Stretches that the assistant writes, each with the token that ends its turn. In UTF-16 units. */
@@ -19,7 +19,7 @@ export interface ChatText {
 
 type Stretch = readonly [start: number, end: number];
 
-/** The text that people read. */
+/** The text without marks, for display. */
 export const withoutMark = ({ text, mark }: Pick<ChatText, 'text' | 'mark'>): string => unmarked(text, mark);
 
 export class ChatRenderer {
@@ -43,7 +43,7 @@ export class ChatRenderer {
     return { text: rendered[0].text, mark, answers: [] };
   }
 
-  /** A message alone, with marks as in a conversation. */
+  /** A single message, marked as in a conversation. */
   said(content: string): Pick<ChatText, 'text' | 'mark'> {
     const places = this.#said.places(content);
     const [mark] = places.length === 0 ? [] : unusedCharacters([content], 1);
@@ -51,9 +51,9 @@ export class ChatRenderer {
   }
 
   /**
-   * A conversation as one text, if the text up to each answer is how the whole text begins. Some templates change earlier
-   * messages as a conversation goes on, such as those that leave out what was thought before earlier answers: then each
-   * answer has a text of its own that ends with it, as the model will see it.
+   * Renders a conversation as one text if the text up to each answer is a prefix of the whole. Some templates change
+   * earlier messages as a conversation continues, for example by dropping the reasoning of earlier answers: then each answer
+   * gets a text of its own that ends with it, as the model will see it.
    */
   texts(conversation: Conversation): readonly ChatText[] | Failure {
     const found = this.#render(conversation, (messages) => this.#renderings(messages));
@@ -70,7 +70,7 @@ export class ChatRenderer {
     }));
   }
 
-  /** The whole text. Unless the template says what the assistant writes: also the texts before and after each answer. */
+  /** The whole text and, unless the template marks the assistant's text itself, the texts before and after each answer. */
   #renderings(messages: Conversation): Rendering[] {
     const answered = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
     const whole = { messages, addGenerationPrompt: false };
@@ -84,7 +84,7 @@ export class ChatRenderer {
     ];
   }
 
-  /** Where an answer ends: after its last special token, if nothing but white space follows that. */
+  /** End of an answer: after its last special token, if only white space follows it. */
   #endOfTurn(text: string, [start, end]: Stretch, mark: string | undefined): number {
     if (this.#special === undefined) return end;
     let last = end;
@@ -94,7 +94,7 @@ export class ChatRenderer {
   }
 
   /**
-   * Renders messages with marks where they read like special tokens.
+   * Renders messages with marks at text that reads like a special token.
    *
    * @param renderings of the messages, with or without marks
    */
@@ -136,7 +136,7 @@ interface Marked {
   readonly mark: string | undefined;
 }
 
-/** An answer is what follows its prompt. @param rendered the whole text, then for each answer the texts before and after it */
+/** Locates answers as what follows their prompts. @param rendered the whole text, then those before and after each answer */
 function compared([{ text }, ...rest]: readonly Rendered[]): Unmarked[] | Failure {
   const pairs = Array.from({ length: rest.length / 2 }, (_, i) => ({
     prompt: rest[2 * i].text,
@@ -160,12 +160,12 @@ function compared([{ text }, ...rest]: readonly Rendered[]): Unmarked[] | Failur
 type Unmarked = Pick<ChatText, 'text' | 'answers'>;
 
 /**
- * The date that templates of training data get for today, so that a run is the same on any day. Llama 3 names it where no
- * date is known.
+ * The date that templates get as today's when rendering training data, which makes runs reproducible. It is the default of
+ * Llama 3's template.
  */
 const DATE = new Date(2024, 6, 26, 12).getTime();
 
-/** For new models. @param own special tokens besides those of every such model */
+/** Renderer for new models. @param own the user's special tokens */
 export const chatmlRenderer = (own: readonly string[] = []): ChatRenderer =>
   new ChatRenderer(new ChatTemplate(CHATML, { name: 'ChatML', tokens: {} }), [
     ...own,
@@ -174,15 +174,15 @@ export const chatmlRenderer = (own: readonly string[] = []): ChatRenderer =>
     UNK,
   ]);
 
-/** Whether a model has a template of its own, or ChatML's tokens in its vocabulary. */
+/** True for a model with a template of its own, or with ChatML's tokens in its vocabulary. */
 export const isChatModel = ({ chatTemplate, specialTexts }: Tokenizer): boolean =>
   chatTemplate !== undefined || CHATML_TOKENS.every((token) => specialTexts.includes(token));
 
 /**
- * For a model: its own template, or ChatML if its vocabulary has the tokens.
+ * Renderer for an existing model: with its own template, or ChatML if its vocabulary has the tokens.
  *
  * @param name of the model, for messages
- * @param isToday `strftime_now` is the time at which it is called, not a fixed date
+ * @param isToday `strftime_now` uses the current time, not a fixed date
  * @throws UserError if it has neither
  */
 export function chatRendererOf(tokenizer: Tokenizer, name: string, { isToday = false } = {}): ChatRenderer {

@@ -1,6 +1,7 @@
 /**
- * Chat templates: how a model's messages become text. They are Jinja, untrusted code that is shipped with a model. So they run
- * in a worker thread of limited memory, which is ended if it takes too long; nothing of the process is within a template's reach.
+ * Chat templates, which render a model's messages as text. They are Jinja, untrusted code that ships with a model, so they
+ * run in a worker thread with limited memory, which is terminated if it takes too long; a template cannot reach anything
+ * else in the process.
  */
 import { UserError } from '../errors.ts';
 import { CHATML } from './chatml.ts';
@@ -18,22 +19,22 @@ import { MEGABYTES, TemplateThread } from './template-thread.ts';
 export type { Failure, Rendered, Rendering } from './template-program.ts';
 
 export interface ChatTemplateOptions extends TemplateSettings {
-  /** What the template is called in messages, such as its file. */
+  /** Name of the template in messages, such as its file. */
   readonly name: string;
-  /** Seconds of computing that a batch of renderings may take. */
+  /** CPU time that a batch of renderings may take, in seconds. */
   readonly timeout?: number | undefined;
 }
 
 /** In UTF-16 units. Templates with tools have about 10,000. */
 const LONGEST = 1e6;
 const TIMEOUT = 10;
-/** Renderings, and UTF-16 units of their messages, that the worker gets at a time. */
+/** Most renderings, and UTF-16 units of their messages, sent to the worker at a time. */
 const [BATCH, BATCH_UNITS] = [256, 1e6];
 
 export class ChatTemplate {
   readonly source: string;
   readonly name: string;
-  /** Whether the template marks the text of the assistant itself. */
+  /** The template itself marks the assistant's text. */
   readonly marksGeneration: boolean;
   readonly #renderer: Renderer;
 
@@ -50,7 +51,7 @@ export class ChatTemplate {
   /**
    * The text of a conversation.
    *
-   * @param addGenerationPrompt end with what precedes the assistant's answer
+   * @param addGenerationPrompt end with the header of the assistant's answer
    * @throws UserError if the template refuses the conversation or fails
    */
   render(messages: Conversation, { addGenerationPrompt = false } = {}): string {
@@ -60,7 +61,7 @@ export class ChatTemplate {
   }
 
   /**
-   * Renders many at once, which saves round trips.
+   * Renders many conversations at once, which saves round trips to the worker.
    *
    * @throws UserError if it takes too long or too much memory
    */
@@ -94,7 +95,7 @@ interface Renderer {
   render(renderings: readonly Rendering[]): (Rendered | Failure)[];
 }
 
-/** For templates of this project. */
+/** Renders this project's own, trusted templates without a worker. */
 function inProcess(source: string, settings: TemplateSettings): Renderer {
   const { marksGeneration, render }: TemplateProgram = templateProgram(source, settings);
   return { marksGeneration, render: (renderings) => renderings.map(render) };

@@ -1,5 +1,5 @@
 /**
- * ChatML, the format of conversations of new models:
+ * ChatML, the chat format of new models:
  *
  *     <|im_start|>user
  *     Hi<|im_end|>

@@ -1,10 +1,10 @@
 /**
- * Conversations as the ecosystem writes them, an object of JSON each:
+ * Conversations in the two common formats, one JSON object each:
  *
  *     {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]}
  *     {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello!"}]}
  *
- * The second form is ShareGPT's. Further fields are ignored, except calls of tools, which no model here can make.
+ * The second form is ShareGPT's. Other fields are ignored, except tool calls, which are unsupported and refused.
  */
 import { isJsonObject, shownJson } from '../json.ts';
 
@@ -21,7 +21,7 @@ export type Conversation = readonly Message[];
 /** Throws; receives a message such as 'has no messages'. */
 type Refuse = (what: string) => never;
 
-/** How a form names its parts. */
+/** The field names of a form. */
 interface Form {
   /** Field of the messages. */
   readonly messages: string;
@@ -54,7 +54,7 @@ const forms: readonly Form[] = [
   },
 ];
 
-/** Roles of calls of tools, which are refused by name. */
+/** Roles of tool calls, which are refused by name. */
 const TOOL_ROLES: readonly unknown[] = [
   'tool',
   'function',
@@ -66,14 +66,14 @@ const TOOL_ROLES: readonly unknown[] = [
 /** Fields of a message that calls a tool. */
 const TOOL_FIELDS = ['tool_calls', 'function_call'] as const;
 
-/** Whether an object of JSON has the field of messages of one of the forms. */
+/** True if a JSON object has the messages field of one of the forms. */
 export const isConversation = (object: Readonly<Record<string, unknown>>): boolean =>
   forms.some(({ messages }) => Array.isArray(object[messages]));
 
 /**
- * Reads a conversation from an object of JSON.
+ * Reads a conversation from a JSON object.
  *
- * @param fail receives what is wrong, after which "it" or the name of a file may be put
+ * @param fail throws; receives a predicate such as 'has no messages', to which the caller adds a subject
  */
 export function readConversation(object: Readonly<Record<string, unknown>>, fail: Refuse): Conversation {
   const form = forms.find(({ messages }) => object[messages] !== undefined);
@@ -108,7 +108,7 @@ function readMessage(item: unknown, form: Form, fail: Refuse): Message {
 
 const isNothing = (value: unknown): boolean => value === null || (Array.isArray(value) && value.length === 0);
 
-/** Content as a list of parts, if all of them are text; undefined otherwise. */
+/** The text of content that is a list of text parts; undefined for anything else. */
 function textOfParts(content: unknown): string | undefined {
   if (!Array.isArray(content) || content.length === 0) return undefined;
   const texts = content.map((part: unknown) =>
@@ -120,8 +120,8 @@ function textOfParts(content: unknown): string | undefined {
 }
 
 /**
- * A system message comes first, if there is one; then user and assistant take turns. Either may begin, and either may have the
- * last word.
+ * Checks the order of roles: an optional system message, then user and assistant in turn. Either may come first, and either
+ * may come last.
  */
 export function checkOrder(conversation: Conversation, fail: Refuse): void {
   if (conversation.length === 0) fail('has no messages');

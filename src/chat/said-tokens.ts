@@ -1,11 +1,11 @@
-/** Special tokens that somebody says in a message: there they are ordinary text. */
+/** Special tokens spelled out in a message, where they are ordinary text. */
 
-/** Finds the places of a message at which a special token could be read. */
+/** Finds the positions in a message at which a special token could be matched. */
 export class SaidTokens {
   readonly #tokens: ReadonlySet<string>;
   /** Their lengths, by first UTF-16 unit. */
   readonly #lengths = new Map<string, Set<number>>();
-  /** Their proper beginnings and ends: what a template writes next to a message may be the rest. */
+  /** Proper prefixes and suffixes of the tokens: the template's text next to a message may complete them. */
   readonly #beginnings = new Set<string>();
   readonly #ends = new Set<string>();
   readonly #longest: number;
@@ -42,7 +42,7 @@ export class SaidTokens {
   }
 }
 
-/** A message with a mark at each place. */
+/** Inserts a mark at each position of a message. */
 export function withMarks(message: string, places: readonly number[], mark: string): string {
   let marked = '';
   let from = 0;

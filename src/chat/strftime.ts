@@ -1,4 +1,4 @@
-/** Python's `strftime` in the C locale, as far as templates of chats use it. */
+/** Python's `strftime` in the C locale, limited to the directives that chat templates use. */
 
 const MONTHS = [
   'January',
@@ -35,7 +35,7 @@ const directives: Readonly<Record<string, (date: Date) => string>> = {
   '%': () => '%',
 };
 
-/** Directives that are not known stay as they are. */
+/** Formats a date. Unknown directives are kept as they are. */
 export const strftime = (date: Date, format: string): string =>
   format.replace(/%(.)/gsu, (whole, name: string) =>
     Object.hasOwn(directives, name) ? directives[name](date) : whole,

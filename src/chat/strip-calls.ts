@@ -1,6 +1,6 @@
 /**
- * Python's `strip`, `lstrip` and `rstrip`, and the filter `trim`. The interpreter's own ignore which characters to strip, and
- * strip what JavaScript takes for white space. So calls of them become calls of a function.
+ * Python's `strip`, `lstrip` and `rstrip`, and the filter `trim`. The interpreter's versions ignore their argument and
+ * strip JavaScript's white space instead of Python's, so calls to them are rewritten as calls to a function defined here.
  */
 
 const NAMES: readonly unknown[] = ['strip', 'lstrip', 'rstrip'];
@@ -17,7 +17,7 @@ type Node = Record<string, unknown>;
 
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null;
 
-/** Changes the calls in a parsed template, in place. */
+/** Rewrites the calls in a parsed template, in place. */
 export function replaceStripCalls(root: object): void {
   const waiting: unknown[] = [root];
   while (waiting.length > 0) {
@@ -43,7 +43,7 @@ function replaceCall(node: Node): void {
   }
 }
 
-/** What `str.strip` takes for white space. */
+/** The white space of Python's `str.strip`. */
 const WHITE_SPACE = '\t\n\v\f\r\u001c\u001d\u001e\u001f \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000';
 const isSpace = (character: string): boolean =>
   WHITE_SPACE.includes(character) || (character >= '\u2000' && character <= '\u200a');

@@ -1,6 +1,6 @@
 /**
- * Parses and renders chat templates (Jinja) as transformers does. Neither is bounded in memory, and only rendering in time, by
- * what it calls at each step: templates of other projects run in a worker (chat-template.ts).
+ * Parses and renders chat templates (Jinja) as transformers does. Memory is unbounded, and so is the time for parsing;
+ * rendering can be ended by its `onStep` callback. Untrusted templates therefore run in a worker (chat-template.ts).
  */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { Conversation } from './conversation.ts';
@@ -8,23 +8,23 @@ import { strftime } from './strftime.ts';
 import { unusedCharacters } from './unused-characters.ts';
 import { replaceStripCalls, stripGlobals } from './strip-calls.ts';
 
-/** What a template is rendered with. */
+/** The inputs of a rendering. */
 export interface Rendering {
   readonly messages: Conversation;
-  /** End with what precedes the assistant's answer. */
+  /** End with the header of the assistant's answer. */
   readonly addGenerationPrompt: boolean;
 }
 
 export interface Rendered {
   readonly text: string;
   /**
-   * Start and end of each stretch between `{% generation %}` and `{% endgeneration %}`, in UTF-16 units. Templates mark the
-   * text of the assistant with them.
+   * Start and end of each stretch between `{% generation %}` and `{% endgeneration %}`, with which templates mark the
+   * assistant's text; in UTF-16 units.
    */
   readonly generated: readonly (readonly [start: number, end: number])[];
 }
 
-/** A rendering that has failed. */
+/** The result of a rendering that has failed. */
 export interface Failure {
   readonly problem: string;
 }
@@ -37,7 +37,7 @@ export interface TemplateSettings {
 }
 
 export interface TemplateProgram {
-  /** Whether the template has `{% generation %}`. */
+  /** The template has `{% generation %}`. */
   readonly marksGeneration: boolean;
   readonly render: (rendering: Rendering) => Rendered | Failure;
 }
@@ -47,13 +47,13 @@ const GENERATION_TAG = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/gu;
 const PRELUDE =
   '{%- macro generation_block() -%}{{ generation_start }}{{ caller() }}{{ generation_end }}{%- endmacro %}\n';
 
-/** A template renders to at most this many UTF-16 units, and this many for each one of the messages. */
+/** Limit on a rendering's length in UTF-16 units, and additional units allowed per unit of the messages. */
 const [MOST_TEXT, MOST_TEXT_PER_UNIT] = [1e6, 64];
 
 /** What `onStep` throws to end a rendering; it is passed on to the caller of `render`. */
 export class RenderingEnded extends Error {}
 
-/** Calls a function before it evaluates a statement or an expression. */
+/** An interpreter that calls a function before it evaluates a statement or an expression. */
 class SteppingInterpreter extends Interpreter {
   readonly #onStep: () => void;
 

@@ -1,6 +1,6 @@
 /**
- * Worker threads that run chat templates. One is started when it is needed, and ended when it has had nothing to do for a while,
- * when too many others run, or when its template takes too much time or memory; so a program can open any number of models.
+ * Worker threads that run chat templates. A thread is started on demand, and ended when it has been idle for a while, when
+ * too many others run, or when its template takes too much time or memory; so a program can open any number of models.
  */
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { UserError } from '../errors.ts';
@@ -8,15 +8,15 @@ import { workerEnvironment, workerFlags } from '../worker-flags.ts';
 import type { Failure, Rendered, Rendering, TemplateSettings } from './template-program.ts';
 
 /**
- * Words shared with the worker: number of the last job posted, and of the last one done, of which the first is parsing; and
- * something that changes while the worker renders.
+ * Words shared with the worker: the number of the last job posted and of the last one done, parsing being the first job,
+ * and a heartbeat that changes while the worker renders.
  */
 export const [POSTED, DONE, BEAT] = [0, 1, 2];
 
 export interface TemplateTask {
   readonly source: string;
   readonly settings: TemplateSettings;
-  /** Seconds of computing that a batch of renderings may take. */
+  /** CPU time that a batch of renderings may take, in seconds. */
   readonly seconds: number;
 }
 
@@ -31,12 +31,12 @@ type Results = (Rendered | Failure)[];
 export type TemplateReply = Parsed | Results | undefined;
 
 export const MEGABYTES = 256;
-/** Without any step for so long, a thread is taken to have run out of memory, which it cannot tell. */
+/** A thread without a heartbeat for this long is presumed to have run out of memory, which it cannot report. */
 const SILENT_SECONDS = 10;
 const IDLE_SECONDS = 30;
 const MOST_THREADS = 4;
 
-/** Threads that run, the one that was used last at the end. */
+/** Running threads, the most recently used last. */
 const running = new Set<TemplateThread>();
 
 export class TemplateThread {
@@ -72,8 +72,8 @@ export class TemplateThread {
   }
 
   /**
-   * The reply of a job. The worker measures what it computes itself; time passes for this thread even if neither of the two runs,
-   * on a computer that is busy or suspended. So it gives up only after two waits in which the worker has not done a step.
+   * Waits for the reply to a job. The worker measures its own CPU time; wall time also passes while the computer is busy or
+   * suspended, so this thread gives up only after two waits without a heartbeat.
    */
   #wait(job: number, silent: number): TemplateReply {
     const { control, port } = this.#running!;
@@ -121,7 +121,7 @@ function startWorker(task: TemplateTask): RunningWorker {
   const worker = newWorker({ ...task, control, port: port2 });
   worker.unref();
   port.unref();
-  worker.on('error', () => {}); // the job never becomes done
+  worker.on('error', () => {}); // the job is then never marked as done
   return { worker, control, port };
 }
 

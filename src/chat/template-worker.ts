@@ -12,10 +12,10 @@ import {
 
 const { source, settings, seconds, control, port } = workerData as TemplateWorkerData;
 
-/** Between two looks at the clock, and between two measurements of the time that a batch has taken, which are system calls. */
+/** Steps between two readings of the clock, and seconds between two measurements of CPU time, which are system calls. */
 const [STEPS_BETWEEN, SECONDS_BETWEEN] = [16, 0.05];
 
-/** Seconds that this thread has computed, so that waiting for a busy processor does not count; before Node 23.9, of any kind. */
+/** CPU time of this thread in seconds, which excludes waiting for a busy processor; wall time before Node 23.9. */
 function secondsUsed(): number {
   if (!('threadCpuUsage' in process)) return performance.now() / 1000;
   const { user, system } = process.threadCpuUsage();
@@ -23,7 +23,7 @@ function secondsUsed(): number {
 }
 
 let steps = 0;
-let end = 0; // of the batch, by `secondsUsed`
+let end = 0; // deadline of the batch, by `secondsUsed`
 let nextMeasurement = 0; // in seconds of `performance.now`
 
 function onStep(): void {

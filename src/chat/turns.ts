@@ -1,10 +1,10 @@
-/** Turns of a conversation, and which of them fit into the context of a model. */
+/** Fits the turns of a conversation into a model's context. */
 import type { Conversation } from './conversation.ts';
 
-/** Share of the context that is free once turns have been dropped, so that the next turn does not drop further ones. */
+/** Fraction of the context freed when turns are dropped, so that the next turn does not drop more. */
 const FREE = 1 / 4;
 
-/** Where each turn starts: a message of the user, with what follows it. What precedes the first is part of the first turn. */
+/** Index at which each turn starts, with a user message. Messages before the first one are part of the first turn. */
 export const turnStarts = (conversation: Conversation): number[] =>
   conversation.flatMap(({ role }, i) => (role === 'user' ? [i] : []));
 
@@ -23,8 +23,8 @@ export interface FittedTurns {
 }
 
 /**
- * Drops whole turns, the oldest first, if a conversation and the start of its answer fill the context; then until a quarter of
- * it is free. The last turn stays.
+ * If a conversation and the answer so far fill the context, drops whole turns, oldest first, until a quarter of it is free.
+ * The last turn is kept.
  *
  * @param dropped turns that have been dropped before
  * @param answered tokens of the answer so far

@@ -1,6 +1,6 @@
-/** Characters that serve as marks within texts of others. */
+/** Characters that do not occur in given texts and can serve as marks in them. */
 
-/** What Unicode sets aside for use within programs, then what it leaves to private agreements. */
+/** Unicode's noncharacters, which are for internal use by programs, then its private use area. */
 const RANGES = [
   [0xfdd0, 0xfdef],
   [0xe000, 0xf8ff],
