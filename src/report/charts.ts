@@ -66,7 +66,7 @@ const stepCurve = ({ steps }: RunLogs, field: 'loss' | 'learningRate' | 'gradNor
 const evaluationCurve = ({ evaluations }: RunLogs, field: 'trainLoss' | 'validationLoss'): Curve =>
   evaluations.map((each) => ({ step: each.step, value: each[field] }));
 
-/** Validation losses of the weights themselves, where their average was evaluated too. */
+/** Validation losses of the raw weights, where their average was evaluated too. */
 const weightsCurve = ({ evaluations }: RunLogs): Curve =>
   evaluations.flatMap(({ step, averaging }) =>
     averaging === undefined ? [] : [{ step, value: averaging.weightsLoss }],

@@ -1,4 +1,4 @@
-/** HTML as template literals in which every value is escaped unless it is HTML made the same way. */
+/** HTML as tagged template literals, in which every value is escaped unless it is itself such HTML. */
 
 export class Html {
   readonly text: string;
@@ -31,7 +31,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => ENTITIES[character]).replaceAll('\0', '\uFFFD');
 
-/** Data for a page's scripts. No text in it can end the element or start a comment. */
+/** Embeds data for a page's scripts. No text in it can close the element or open a comment. */
 export const scriptJson = (id: string, value: unknown): Html =>
   new Html(
     `<script type="application/json" id="${id}">${JSON.stringify(value).replaceAll('<', '\\u003c')}</script>\n`,

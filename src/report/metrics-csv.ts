@@ -31,15 +31,14 @@ interface NamedLogs {
 }
 
 /**
- * A header and the rows of all runs; those of several runs begin with the column `run`. What a row does not have, or what is
- * not finite, is empty.
+ * A header and the rows of all runs; with several runs, the first column is `run`. Missing and non-finite values are empty.
  */
 export function metricsCsv(runs: readonly NamedLogs[]): string {
   const rows = runs.flatMap(({ name, logs }) =>
     rowsOf(logs).map((row): Row => (runs.length > 1 ? { run: name, ...row } : row)),
   );
   const columns = [...(runs.length > 1 ? ['run'] : []), ...COLUMNS];
-  // A spreadsheet would compute a folder named "=1+1".
+  // Without escaping, a spreadsheet would evaluate a folder name such as "=1+1".
   const options = { columns, newline: '\n', escapeFormulae: true };
   return `${Papa.unparse({ fields: columns, data: rows }, options)}\n`;
 }
@@ -75,7 +74,7 @@ const evaluationRow = (entry: EvaluationMetrics): Row => ({
   ...evaluationFields(entry),
 });
 
-/** Tokens per second at a step, to be called in the order of steps: an entry of the log is the mean of the steps up to it. */
+/** Looks up tokens per second by step, in ascending order: an entry of the log is the mean of the steps up to it. */
 function speedAt(speed: RunLogs['speed']): (step: number) => number {
   let next = 0;
   return (step) => {

@@ -9,7 +9,7 @@ import type { EmbeddingData } from './browser/page-data.ts';
 import { html, type Html } from './html.ts';
 import { figures } from './numbers.ts';
 
-/** A script draws the map; what it shows on hover can also be selected from a list and read. */
+/** A script draws the map; everything it shows on hover can also be selected from a list and read as text. */
 export function embeddingMap(
   { labels, kinds, nearest }: EmbeddingData,
   explained: number,

@@ -1,4 +1,4 @@
-/** Computes what a report shows of a model: an embedding map, attention maps, predictions. */
+/** Computes a report's views of a model: an embedding map, attention maps, predictions. */
 import type { ModelFolder } from '../checkpoint/model-folder.ts';
 import type { Device } from '../engine/device.ts';
 import { readActivations } from '../inspect/activations.ts';
@@ -25,7 +25,7 @@ export interface ModelViews {
 /** More tokens would overlap. Word and BPE vocabularies start with frequent tokens. */
 const MAP_TOKENS = 400;
 const NEIGHBORS = 5;
-/** Longer texts would make the squares of the maps too small. */
+/** Longer texts would make the cells of the maps too small. */
 export const VIEWED_TOKENS = 32;
 
 /** @param ids the text, at most T tokens */

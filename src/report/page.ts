@@ -23,7 +23,7 @@ export interface Page {
 
 const SCRIPTS = ['charts', 'embedding-map', 'attention'] as const;
 
-/** The whole file. Its content security policy allows only its own scripts and no loading. */
+/** The complete file. Its content security policy allows only the scripts in it and no loading. */
 export function renderPage({ title, lead, sections, data }: Page): string {
   const resolve = createRequire(import.meta.url).resolve;
   const scripts = [
@@ -81,11 +81,11 @@ export function renderPage({ title, lead, sections, data }: Page): string {
 }
 
 /**
- * An element that contains code. Nothing may be added to the text, not even white space, since the policy allows it by
+ * An element that contains code. Its text must stay exactly as it is, including white space, since the policy allows it by
  * hash.
  */
 const element = (name: 'script' | 'style', code: string): Html => new Html(`<${name}>${code}</${name}>\n`);
 
-/** Compiled scripts are next to this file's compiled form, where the sources find them, too. */
+/** Scripts are compiled into the folder of this file's compiled form, where the sources find them as well. */
 const builtScript = (name: string): string =>
   readFileSync(new URL(`../../dist/report/browser/${name}.js`, import.meta.url), 'utf8');

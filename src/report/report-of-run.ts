@@ -1,4 +1,4 @@
-/** A run's report from its folder. */
+/** Makes the report of a run from its folder. */
 import type { Device } from '../engine/device.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
@@ -16,7 +16,7 @@ export interface ShownText {
   readonly unk: Unk;
 }
 
-/** @param report of what takes time @returns the page */
+/** @param report receives progress @returns the page */
 export async function reportOfRun(
   run: RunRecord,
   device: Device,

@@ -86,7 +86,7 @@ export function chart({ id, unit, digits, height, series }: ChartData, title: st
   </figure>`;
 }
 
-/** Names of the curves in their colors; undefined for a single curve without a name. */
+/** The curves' names in their colors; undefined for a single curve without a name. */
 const legend = (series: ChartData['series']): Html | undefined =>
   series.some(({ name }) => name !== '')
     ? html`<ul class="legend">

@@ -1,4 +1,4 @@
-/** Draws the map of token embeddings as SVG, as large as the page allows, with as many labels as do not overlap. */
+/** Draws the map of token embeddings as SVG, as large as the page allows, with as many labels as fit without overlap. */
 {
   type PageData = import('./page-data.ts').PageData;
   type EmbeddingData = import('./page-data.ts').EmbeddingData;

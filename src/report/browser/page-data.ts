@@ -35,7 +35,7 @@ export interface EmbeddingData {
   readonly kinds: readonly string[];
   readonly x: readonly number[];
   readonly y: readonly number[];
-  /** Nearest tokens of each by cosine similarity, as indices into these lists. */
+  /** Nearest tokens of each token by cosine similarity, as indices into these lists. */
   readonly nearest: readonly (readonly number[])[];
 }
 
