@@ -62,7 +62,7 @@ export class UserError extends Error {
     this.#marked = { message, hint: options.hint };
   }
 
-  /** Message and hint in the terms of whoever shows them; `message` and `hint` are in those of the library. */
+  /** Message and hint in the given terms; `message` and `hint` themselves are in the library's. */
   in(terms: Terms): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint } = this.#marked;
     return { message: inTerms(message, terms), hint: hint === undefined ? undefined : inTerms(hint, terms) };
@@ -80,7 +80,7 @@ export type SystemError = NodeJS.ErrnoException & { code: string };
 export const isSystemError = (error: unknown): error is SystemError =>
   error instanceof Error && 'syscall' in error && 'code' in error && typeof error.code === 'string';
 
-/** Makes system errors name this path: calls on an open file name none, others perhaps a temporary one. */
+/** Makes system errors name this path: calls on an open file name none, and others may name a temporary one. */
 export function naming<T>(path: string, call: () => T): T {
   try {
     return call();
@@ -113,5 +113,5 @@ export function attempt<T>(read: () => T): T | undefined {
   }
 }
 
-/** Whether a check passes; a missing or damaged file fails it. */
+/** True if a check passes; a missing or damaged file fails it. */
 export const holds = (check: () => boolean): boolean => attempt(check) === true;

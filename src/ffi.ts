@@ -1,4 +1,4 @@
-/** Node's foreign function interface, with which libraries of machine code are called. */
+/** Node's foreign function interface, for calls into native libraries. */
 
 /** @throws Error if Node has no node:ffi, or does not allow it */
 export function loadFfi(): typeof import('node:ffi') {

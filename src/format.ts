@@ -57,7 +57,7 @@ const pair = (value: number, base: number, big: string, small: string): string =
 export const formatRate = (perSecond: number, unit: string): string =>
   `${formatNumber(perSecond, perSecond < 10 ? 2 : perSecond < 100 ? 1 : 0)} ${unit}/s`;
 
-/** Of matrix products: `123 GFLOP/s`, or `0.12 GFLOP/s` on an emulated GPU. */
+/** A GEMM rate: `123 GFLOP/s`, or `0.12 GFLOP/s` on an emulated GPU. */
 export const formatFlops = (perSecond: number): string => {
   const rate = perSecond / 1e9;
   return `${rate < 9.95 ? String(Number(rate.toPrecision(2))) : formatNumber(rate)} GFLOP/s`;

@@ -89,6 +89,6 @@ export function fromBfloat16(
   return into;
 }
 
-/** Numbers of either type as float32. */
+/** Converts numbers of either type to float32. */
 export const widened = (halves: Uint16Array, storage: 'bf16' | 'f16'): Float32Array =>
   storage === 'bf16' ? fromBfloat16(halves) : fromFloat16(halves);

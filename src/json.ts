@@ -41,7 +41,7 @@ export function shownJson(value: unknown): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST).toWellFormed()}…` : text;
 }
 
-/** Whether brackets outside of strings nest deeper than `limit`. The text may be invalid JSON. */
+/** True if brackets outside of strings nest deeper than `limit`. The text may be invalid JSON. */
 function isDeeperThan(text: string, limit: number): boolean {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -93,7 +93,7 @@ function stringEnd(text: string, start: number): number {
   return end < 0 ? text.length : end;
 }
 
-/** Whether the character is preceded by an odd number of backslashes. */
+/** True if the character is preceded by an odd number of backslashes. */
 function isEscaped(text: string, at: number): boolean {
   let start = at;
   while (text.charCodeAt(start - 1) === BACKSLASH) start--;

@@ -1,6 +1,6 @@
 /**
- * Terms of messages that the library and the command line write differently: options, and calls that train a model. They are
- * marked within a message, and whoever shows it chooses their form.
+ * Terms in messages that the library and the command line write differently: options, and calls that train a model. They
+ * are marked within a message; the code that shows it chooses their form.
  */
 
 /** Encloses a term. It cannot occur in other text: paths do not contain it, and everything else is quoted as JSON. */
@@ -9,7 +9,7 @@ const MARK = '\0';
 /** Values of options by name; `true` sets a switch. */
 export type OptionValues = Readonly<Record<string, string | number | true>>;
 
-/** How the terms of a message are written. */
+/** Writes the terms of a message in one form. */
 export interface Terms {
   option(name: string): string;
   values(values: OptionValues): string;
@@ -41,7 +41,7 @@ export const libraryTerms: Terms = {
   train: (corpus, values) => `train({ ${fields({ corpus, ...values })} })`,
 };
 
-/** A message with all of its terms written. */
+/** A message with all of its terms written out. */
 export const inTerms = (message: string, terms: Terms): string =>
   message
     .split(MARK)

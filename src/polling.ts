@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** Maximum time between two checks for signals. */
 export const SIGNAL_POLL_SECONDS = 0.1;
 
-/** A computation that yields wherever it may be abandoned. */
+/** A computation that yields at points where it may be abandoned. */
 export type InParts<T> = AsyncGenerator<void, T, void>;
 
 /** Runs a computation without interruption. */
@@ -19,9 +19,10 @@ export async function allParts<T>(parts: InParts<T>): Promise<T> {
 export type Poll = () => Promise<boolean>;
 
 /**
- * A poll to call after every token or batch. At most once in `seconds`, it lets the event loop turn and asks.
+ * A poll to call after every token or batch. At most once per `seconds`, it lets the event loop turn and calls
+ * `interrupted`.
  *
- * @param interrupted whether to stop
+ * @param interrupted returns true if the work should stop
  */
 export function startPolling(interrupted: () => boolean | Promise<boolean>, seconds: number): Poll {
   let last = performance.now();

@@ -21,8 +21,8 @@ export interface Opening {
 }
 
 /**
- * For files of a run, which may come from someone else: a link there could name any file of the user, and training appends
- * to logs and truncates them.
+ * For files of a run, which may be untrusted: a link there could point to any file of the user, and training appends to
+ * logs and truncates them.
  */
 export const FILE_OF_RUN: Opening = { followsLinks: false };
 

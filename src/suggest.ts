@@ -2,7 +2,7 @@
 export function closest(typed: string, words: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(typed.length / 3));
   const near = words
-    .filter((word) => Math.abs(word.length - typed.length) <= limit) // the distance is at least that
+    .filter((word) => Math.abs(word.length - typed.length) <= limit) // a lower bound of the distance
     .map((word) => ({ word, distance: editDistance(typed.toLowerCase(), word.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance);

@@ -11,7 +11,7 @@ export interface OptionType<T> extends Rule {
   read(text: string): T | undefined;
   /** Shell completion: one of these words, or a path. */
   readonly completes?: readonly string[] | 'path';
-  /** What to do about an invalid text. */
+  /** Advice for an invalid text. */
   hint?(text: string): string;
 }
 

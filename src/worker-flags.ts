@@ -1,7 +1,7 @@
 /**
- * The flags of Node for a worker thread; undefined for those of the process, the usual case. A worker refuses to start with
- * `--input-type`, as in `node --input-type=module --eval`; it then gets those of the permission model alone, without which it
- * would not be bound by it.
+ * Node's flags for a worker thread; undefined, the usual case, stands for those of the process. A worker refuses to start
+ * with `--input-type`, as in `node --input-type=module --eval`; it then gets only the flags of the permission model, which
+ * would otherwise not apply to it.
  */
 export function workerFlags(flags: readonly string[] = process.execArgv): string[] | undefined {
   if (!flags.some((flag) => flag.startsWith('--input-type'))) return undefined;
@@ -12,7 +12,7 @@ export function workerFlags(flags: readonly string[] = process.execArgv): string
 
 const isOfPermissions = (flag: string): boolean => /^--(permission|allow-)/.test(flag);
 
-/** The environment of a worker that needs none: a permission model may be set in NODE_OPTIONS. */
+/** The environment of a worker that needs none, except for NODE_OPTIONS, which may set a permission model. */
 export const workerEnvironment = (): NodeJS.ProcessEnv => {
   const { NODE_OPTIONS } = process.env;
   return NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS };

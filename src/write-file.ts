@@ -31,7 +31,7 @@ export type FileStreamer = (path: string, pieces: AsyncIterable<Bytes>, written?
 
 /** write(2) takes at most 2³¹ − 1 bytes, on some systems less; larger writes gain nothing. */
 const LARGEST_WRITE = 64 << 20;
-/** In milliseconds. What takes longer to write is flushed after each LARGEST_WRITE bytes. */
+/** In milliseconds. A file that takes longer to write is flushed after every LARGEST_WRITE bytes. */
 const FLUSHED_FROM = 1000;
 
 /** A file written under a temporary name; it appears at its path with `commit`. */
@@ -149,8 +149,8 @@ export const streamFileFlushed: FileStreamer = async (path, pieces, written) => 
 };
 
 /**
- * Writes chunks in order. The page cache of a slow disk would absorb all of them within a second and leave the waiting to the
- * final flush; flushing in between makes `written` count bytes that are on disk.
+ * Writes chunks in order. On a slow disk, the page cache would absorb all of them within a second and leave the waiting to
+ * the final flush; flushing in between makes `written` count bytes that are on disk.
  */
 class ChunkWriter {
   readonly #fd: number;
@@ -224,7 +224,7 @@ export function linkFile(from: string, to: string): void {
   }
 }
 
-/** The same for a name that may be taken, which is replaced atomically. */
+/** `linkFile` for a name that may be taken, which is replaced atomically. */
 export function linkAtomic(from: string, to: string): void {
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });
