@@ -228,7 +228,7 @@ describe('what is refused', () => {
       JSON.stringify({ messages: [turn('user'), turn('system')] }),
       ['x.jsonl:2', 'system'],
     ],
-    ['no answer', JSON.stringify({ messages: [turn('user')] }), ['x.jsonl:2', 'no answer']],
+    ['no answer', JSON.stringify({ messages: [turn('user')] }), ['x.jsonl:2', 'no assistant message']],
     ['no text', JSON.stringify({ messages: [turn('user', null)] }), ['x.jsonl:2', 'null']],
   ])('%s', async (_, record, mentions) => {
     writeFileSync(at('x.jsonl'), `${lines([dialogues[0]])}${record}\n`);
