@@ -8,11 +8,11 @@ import { now } from './host';
 import { isInStrand, poolIndex, threads } from './threads';
 import { announce, waitForChange, waitForCount } from './waiting';
 
-/** Flags of a thread: one for each of up to 6 rounds of a barrier, and LAST_JOB. */
+/** Flags per thread: one for each of up to 6 rounds of a barrier, and LAST_JOB. */
 const FLAGS_PER_THREAD: i32 = 8;
-/** The flag that holds the last job a worker has left, last barrier included. */
+/** Index of the flag that holds the last job that a worker has left, including the job's last barrier. */
 const LAST_JOB: i32 = 7;
-/** Work-stealing counters of a thread: those of this barrier interval, and of the next ones. */
+/** Work-stealing counters per thread: one for the current barrier interval, the others for the next ones. */
 const PHASES: i32 = 8;
 
 /** Barriers that this thread has passed. */
@@ -50,9 +50,9 @@ export function barrier(): void {
 
 /**
  * A dissemination barrier (Hensgen, Finkel & Manber 1988): in round r each thread signals the thread 2^r after it, modulo the
- * number of threads, and waits for its own signal; after ⌈log₂ threads⌉ rounds each has heard of all. A flag has one writer
- * and one reader, so two threads synchronize in the time of one cache-line transfer; a shared counter would bounce between
- * cores.
+ * number of threads, and waits for its own signal; after ⌈log₂ threads⌉ rounds every thread has arrived. A flag has one
+ * writer and one reader, so two threads synchronize in the time of one cache-line transfer; a shared counter would bounce
+ * between cores.
  */
 function meet(): void {
   for (let round = 0, distance = 1; distance < threads; round++, distance <<= 1) {

@@ -7,7 +7,7 @@ export function columnSums(args: ColumnSumsArguments): void {
   addColumns(args.x, args.M, args.N, args.sums, args.accumulateSums);
 }
 
-/** sums[N] (+)= Σ_m x[m,:], for x [M,N]: this thread's part of it. */
+/** This thread's slice of sums[N] (+)= Σ_m x[m,:], for x [M,N]. */
 export function addColumns(x: usize, M: i32, N: i32, sums: usize, accumulate: i32): void {
   const from = sliceStart(N, FLOATS_PER_LINE);
   const end = sliceEnd(N, FLOATS_PER_LINE);

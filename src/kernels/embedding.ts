@@ -1,6 +1,6 @@
 /**
  * Embedding lookup and its gradient. The forward pass splits the rows over threads. The backward pass splits the channels:
- * several n may add to the same table row, and each sum must be computed in order of n, by one thread.
+ * several n may add to the same table row, and one thread must compute each sum in order of n.
  */
 import { EmbeddingArguments, EmbeddingBackwardArguments } from './generated/arguments';
 import { F32 } from './generated/constants';

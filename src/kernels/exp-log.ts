@@ -2,7 +2,7 @@
 import { madd } from './vector';
 
 /**
- * All four lanes: number `index` of a table in static data. In a hot loop this is one instruction, where V8 would build
+ * Broadcasts number `index` of a table in static data. In a hot loop this is one instruction, whereas V8 would build
  * f32x4.splat(1.5) from integer registers in every iteration, which made GELU a quarter slower.
  * @inline
  */
@@ -11,7 +11,7 @@ export function constant(table: usize, index: usize): v128 {
 }
 
 const EXP = memory.data<f32>([
-  -88.02, // below it n ≤ −127, for which 2ⁿ comes out as 0
+  -88.02, // below it n ≤ −127, for which 2ⁿ is computed as 0
   88.3,
   1.44269504, // 1/ln 2
   12583039, // 1.5·2²³ + 127

@@ -4,8 +4,8 @@
  *
  * Q = e^(−a²/2)·t·P(t) with t = 1/(1 + 0.3a) and P of degree 7: the form of Hastings (1955; Abramowitz & Stegun 1964,
  * 26.2.17, where P has degree 4 and the absolute error of Q is below 7.5e-8). Here the coefficients minimize the relative
- * error over 0 ≤ a ≤ 14: below 1.5e-7, so the far left tail keeps its digits. Rounding adds to it, mostly that of a²/2, which
- * the exponential magnifies: the result is within 1e-6, relative, for x ≥ −5 and within 2.5e-6 for x ≥ −10.
+ * error over 0 ≤ a ≤ 14: below 1.5e-7, so the far left tail stays accurate. Rounding adds to it, mostly that of a²/2, which
+ * the exponential magnifies: the relative error is within 1e-6 for x ≥ −5 and within 2.5e-6 for x ≥ −10.
  */
 import { constant, exp4 } from './exp-log';
 import { madd } from './vector';

@@ -1,6 +1,6 @@
 /**
- * GELU, in its tanh form and the exact one. The two share their loops; the class F provides the function and its derivative.
- * F has no fields, so its instance may have any address. Everything is inlined: the compiled code is that of separate loops.
+ * GELU, tanh approximation and exact. The two share their loops; the class F provides the function and its derivative. F has
+ * no fields, so its instance may have any address. Everything is inlined, so the compiled code is the same as separate loops.
  */
 import { ErfGelu } from './gelu-erf';
 import { TanhGelu } from './gelu-tanh';

@@ -2,8 +2,8 @@
  * LayerNorm, backward pass: dX = rstd·(dX̂ − mean(dX̂) − x̂·mean(dX̂·x̂)) with dX̂ = dY·weight; dWeight = Σ_n dY·x̂,
  * dBias = Σ_n dY.
  *
- * Threads split the rows for dX, and the channels for the parameters, whose sums run down the rows in order. Both are computed
- * for one block of rows, then for the next, so that the second pass finds the rows in L2.
+ * Threads split the rows for dX, and the channels for the parameters, whose sums run down the rows in order. Both passes run
+ * over one block of rows before the next, so that the second finds the rows in L2.
  */
 import { LayerNormBackwardArguments } from './generated/arguments';
 import { allocate } from './scratch';
@@ -64,7 +64,7 @@ function inputGradients(args: LayerNormBackwardArguments, from: i32, end: i32): 
     }
     for (; c < C; c += 4) {
       const p = c << 2;
-      const rest = C - c; // dY is 0 in the lanes beyond it, and so are both terms
+      const rest = C - c; // dY, and with it both terms, is 0 in the lanes beyond
       const d = f32x4.mul(loadPart(dY + p, rest), loadPart(weight + p, rest));
       sum0 = f32x4.add(sum0, d);
       dot0 = madd(d, f32x4.mul(f32x4.sub(loadPart(x + p, rest), mean), rstd), dot0);
@@ -123,7 +123,7 @@ function addParameterGradients(
   const mean = args.mean;
   const rstd = args.rstd;
   const stride = usize(C) << 2;
-  // Whole cache lines of channels: with half a line at a time, each line would be read twice.
+  // Whole cache lines of channels at a time: with half lines, each would be read twice.
   let c = 0;
   for (; c + 16 <= channels; c += 16) {
     const p = usize(c) << 2;

@@ -30,7 +30,7 @@ function rowSum(x: usize, C: i32): f32 {
 }
 
 /**
- * Σ (x − mean)²: the variance computed from Σ x² would suffer cancellation.
+ * Σ (x − mean)²: computing the variance from Σ x² would suffer from cancellation.
  * @inline
  */
 function squaredDeviations(x: usize, C: i32, mean: f32): f32 {

@@ -1,6 +1,6 @@
 /**
- * The functions that the host calls. The main thread is thread 0. Threads that are not active in a job are parked: they sleep and
- * cost nothing.
+ * The functions that the host calls. The main thread is thread 0. Threads that are not active in a job are parked: they sleep
+ * and use no CPU time.
  */
 import { barriersPassed, clearClaimed, joinAt, leaveJob, waitUntilLeft } from './barrier';
 import {
@@ -33,7 +33,7 @@ function runJob(count: i32): void {
 
 /**
  * Main thread: runs a range of a program with the first `count` threads; returns when all have finished. Workers may still be
- * inside the last barrier then, but no longer read the program, so that another one may take its place.
+ * inside the last barrier then, but no longer read the program, so it may be replaced.
  *
  * @param times 0, or the address of the main thread's time records; each thread's are `stride` bytes after those before it
  */
@@ -111,7 +111,7 @@ export function hasFailed(): bool {
 }
 
 /**
- * Whether a multiply-add is rounded once: the CPU has such an instruction, as every CPU with AVX2 does.
+ * True if a multiply-add is rounded only once: the CPU has a fused instruction for it, as every CPU with AVX2 does.
  *
  * @param a 1 + 2⁻¹², whose square 1 + 2⁻¹¹ + 2⁻²⁴ needs one bit more than a float32 has
  * @param c −(1 + 2⁻¹¹)

@@ -14,7 +14,7 @@ import { allocate } from './scratch';
 import { sliceEnd, sliceStart } from './threads';
 import { FLOATS_PER_LINE, loadPart, madd, squareRoot, storePart } from './vector';
 
-/** Lower bound of the length that a vector is divided by; a zero vector stays zero. */
+/** Lower bound of the norm by which a vector is divided; a zero vector stays zero. */
 const SHORTEST: f32 = 1e-7;
 
 export function muonMomentum(args: MuonMomentumArguments): void {

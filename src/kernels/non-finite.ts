@@ -1,6 +1,6 @@
 /** The search for NaN and infinity in weights that have just been loaded. Runs on the main thread alone, outside programs. */
 
-/** float32 without its sign bit. As an integer, what is left is at least INFINITY exactly if the number is infinite or NaN. */
+/** Clears the sign bit of a float32. As an integer, the rest is at least INFINITY exactly if the number is infinite or NaN. */
 const MAGNITUDE: i32 = 0x7fff_ffff;
 const INFINITY: i32 = 0x7f80_0000;
 /** Elements between two checks of the result. */
@@ -14,7 +14,7 @@ export function firstNonFinite(values: usize, n: i32): i32 {
   return -1;
 }
 
-/** Whether one of BLOCK float32 is NaN or infinite. @inline */
+/** True if any of BLOCK float32 numbers is NaN or infinite. @inline */
 function anyNonFinite(values: usize): bool {
   const end = values + (usize(BLOCK) << 2);
   let low = i32x4.splat(0);

@@ -91,7 +91,7 @@ export function adamw(args: AdamwArguments): void {
   const end = sliceEnd(args.n, FLOATS_PER_LINE);
   let i = sliceStart(args.n, FLOATS_PER_LINE);
   for (; i + 8 <= end; i += 8) {
-    if (i < decayed && i + 8 > decayed) break; // a pair of which only a part is decayed
+    if (i < decayed && i + 8 > decayed) break; // a pair that is only partly decayed
     const decay = i < decayed ? shrink : one;
     const at = usize(i) << 2;
     const g0 = f32x4.mul(v128.load(dX + at), factor);

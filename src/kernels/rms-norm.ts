@@ -34,8 +34,8 @@ export function rmsNorm(args: RmsNormArguments): void {
 /**
  * dX = rstd·(dX̂ − x̂·mean(dX̂·x̂)) with dX̂ = dY·weight; dWeight = Σ_n dY·x̂.
  *
- * Threads split the rows for dX, the channels for dWeight, whose sums run down the rows in order. Both are computed
- * block by block of rows, so that the second finds the rows in L2.
+ * Threads split the rows for dX, and the channels for dWeight, whose sums run down the rows in order. Both passes run over
+ * one block of rows before the next, so that the second finds the rows in L2.
  */
 export function rmsNormBackward(args: RmsNormBackwardArguments): void {
   const N = args.N;

@@ -1,11 +1,11 @@
-/** Rotary positions: the table of cosines and sines, and the rotation itself. */
+/** Rotary position embedding: the table of cosines and sines, and the rotation itself. */
 import { RotaryArguments, RotaryTableArguments } from './generated/arguments';
 import { sliceEnd, sliceStart } from './threads';
 import { loadPart, putPart } from './vector';
 
 /**
- * Threads split the T positions of a row, for all rows of the batch: these mostly have the same positions, and sines and cosines
- * in float64 cost far more than copies of them.
+ * Threads split the T positions of a row, and handle them for all rows of the batch: the rows mostly have the same positions,
+ * and copying sines and cosines is far cheaper than computing them in float64.
  */
 export function rotaryTable(args: RotaryTableArguments): void {
   const T = args.T;

@@ -5,7 +5,7 @@
 import { CACHE_LINE, SCRATCH_BASE, SHARED_SCRATCH, THREAD_SCRATCH } from './generated/constants';
 import { isInStrand, poolIndex } from './threads';
 
-/** Bytes of half of the shared region: what is packed together in one round. */
+/** Bytes of half of the shared region, which holds the operand packed in one round. */
 export const SHARED_HALF: usize = SHARED_SCRATCH / 2;
 
 /** The shared region; in a strand, the last SHARED_SCRATCH bytes of the thread's own, since other strands run meanwhile. @inline */
@@ -19,8 +19,8 @@ function ownRegion(): usize {
 }
 
 /**
- * The half for a round. Rounds alternate between the halves, so that one barrier a round is enough: a thread that packs into a
- * half has passed the barrier behind which all threads were done with it.
+ * The half for a round. Rounds alternate between the halves, so that one barrier per round is enough: a thread that packs into
+ * a half has passed a barrier that no thread reached before it was done with that half.
  * @inline
  */
 export function sharedHalf(round: i32): usize {
@@ -35,7 +35,7 @@ export function freeScratch(): void {
 }
 
 /**
- * The host has checked that the region is large enough.
+ * Allocates scratch memory; the host has checked that the region is large enough.
  *
  * @returns address of `bytes` bytes, on a cache line
  */

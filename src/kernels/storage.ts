@@ -1,6 +1,6 @@
 /**
- * Weights that are stored in fewer than 32 bits, widened to float32 as they are read. The two 16-bit types are subsets of
- * float32, so nothing is rounded: results have the bits that they have with the same weights in float32.
+ * Weights stored in fewer than 32 bits, widened to float32 as they are read. The two 16-bit types are subsets of float32, so
+ * nothing is rounded: results are bit-identical to those with the same weights in float32.
  *
  * Q8 stores blocks of 32 numbers: a float32 scale, then 32 signed bytes. A number is scale · byte. Rows consist of whole blocks.
  */
@@ -21,8 +21,8 @@ export function shiftOf(type: i32): i32 {
 /** Widens four numbers, sign-extended to 32 bits. @inline */
 function widenFour(bits: v128, type: i32): v128 {
   if (type == BF16) return i32x4.shl(bits, 16); // the upper half of a float32
-  // float16: exponent and fraction are moved to their place in a float32, below copies of the sign, of which the first is kept.
-  // That is too small by 2^(127 − 15). The product is exact for subnormal numbers too. Loading has refused NaN and infinity.
+  // float16: exponent and fraction are shifted to their places in a float32; of the copies of the sign above them, only the
+  // first is kept. The result is too small by 2^(127 − 15); scaling is exact for subnormals, too. Loading refuses NaN and ∞.
   const moved = v128.and(i32x4.shl(bits, 13), i32x4.splat(0x8fff_ffff));
   return f32x4.mul(moved, f32x4.splat(reinterpret<f32>(0x7780_0000)));
 }

@@ -57,7 +57,7 @@ export function swigluBackward(args: SwigluBackwardArguments): void {
   }
 }
 
-/** The usual case, in pairs of vectors; returns the first element that is left. dUp may be dY. */
+/** The common case, in pairs of vectors; returns the index of the first remaining element. dUp may be dY. */
 function overwriteGradients(args: SwigluBackwardArguments, from: i32, end: i32): i32 {
   const gate = args.gate;
   const up = args.up;

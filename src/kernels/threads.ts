@@ -6,7 +6,7 @@ export let poolIndex: i32 = 0;
 export let thread: i32 = 0;
 /** Number of threads that share an instruction: those of the current job, or 1 in a strand. */
 export let threads: i32 = 1;
-/** Whether this thread runs a strand (engine/instruction.ts). */
+/** True while this thread runs a strand (engine/instruction.ts). */
 export let isInStrand: bool = false;
 
 /** Called by every worker before its first job. */
@@ -15,14 +15,14 @@ export function setThread(index: i32): void {
   thread = index;
 }
 
-/** This thread shares instructions with those of a job, `count` in all. */
+/** From now on, this thread shares instructions with the other threads of a job, `count` in all. */
 export function setThreads(count: i32): void {
   isInStrand = false;
   thread = poolIndex;
   threads = count;
 }
 
-/** This thread computes alone, until `setThreads`. */
+/** From now on, this thread runs instructions alone, until `setThreads`. */
 export function enterStrand(): void {
   isInStrand = true;
   thread = 0;

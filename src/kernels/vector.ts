@@ -1,8 +1,8 @@
 /**
  * Four float32 lanes: loads and stores of partial vectors, multiply-add, sums over lanes.
  *
- * A tail of fewer than four elements goes through the same arithmetic as everything else, and only its load and store are
- * partial. So a value never depends on its position in a buffer.
+ * A tail of fewer than four elements goes through the same arithmetic as full vectors; only its load and store are partial.
+ * So a value never depends on its position in a buffer.
  */
 import { RELAXED } from './generated/constants';
 
@@ -40,7 +40,7 @@ export function putPart(p: usize, v: v128, n: i32, accumulate: i32): void {
   storePart(p, accumulate ? f32x4.add(loadPart(p, n), v) : v, n);
 }
 
-/** Lanes n and above become `fill`: the neutral element of a sum or a maximum. @inline */
+/** Lanes n and above become `fill`, the identity element of a sum or a maximum. @inline */
 export function keepLanes(v: v128, n: i32, fill: v128): v128 {
   if (n >= 4) return v;
   return v128.bitselect(v, fill, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
@@ -74,8 +74,8 @@ export function maxLanes(v: v128): f32 {
 }
 
 /**
- * √x. V8 compiles the scalar square root to an SSE instruction, which, with the upper halves of vector registers in use, takes
- * some 130 ns; the vector one to an AVX instruction, which takes 5.
+ * √x. V8 compiles the scalar square root to an SSE instruction, which takes about 130 ns while the upper halves of vector
+ * registers are in use; the vector one becomes an AVX instruction, which takes 5 ns.
  * @inline
  */
 export function squareRoot(x: f32): f32 {

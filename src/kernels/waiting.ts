@@ -7,11 +7,11 @@ const FAILURE_CHECK: i64 = 500_000_000;
 /**
  * Nanoseconds after which any other sleeping thread reads its control word again. `announce` loses no wake-up: a thread counts
  * itself as a sleeper before it sleeps, `announce` stores the word before it reads that count, and `atomic.wait` compares the
- * word once more. The timeout is for what systems do to sleeping threads.
+ * word once more. The timeout guards against operating systems that fail to wake a sleeping thread.
  */
 export const WAKE_CHECK: i64 = 1_000_000_000;
 
-/** Returns the new value of word `at` once it is no longer `seen`. */
+/** Waits until word `at` is no longer `seen`; returns its new value. */
 export function waitForChange(at: usize, seen: i32): i32 {
   let value = atomic.load<i32>(at);
   for (let i = atomic.load<i32>(SPINS); i > 0 && value == seen; i--) value = atomic.load<i32>(at);
@@ -23,7 +23,7 @@ export function waitForChange(at: usize, seen: i32): i32 {
 }
 
 /**
- * Returns once the counter at `at` has reached `count`, in arithmetic modulo 2³².
+ * Waits until the counter at `at` has reached `count`, compared modulo 2³².
  * @inline
  */
 export function waitForCount(at: usize, count: i32): void {
@@ -56,9 +56,9 @@ function sleep(at: usize, seen: i32, timeout: i64): void {
 /**
  * Sleeps while word `at` is `seen`, until it is notified or `timeout` nanoseconds have passed.
  *
- * V8's baseline compiler has a fault in Node 20: it stores the operand `at` of `atomic.wait` as 8 bytes in its 4 bytes of
- * stack, which sets the value below it to 0. That is the last local variable of the function, unless an operand is in between.
- * Here it is the left one of a sum, which nobody needs; without the store, the optimizer would remove it.
+ * V8's baseline compiler has a bug in Node 20: it writes the operand `at` of `atomic.wait` as 8 bytes into its 4-byte stack
+ * slot, which zeroes the value below it. That is the last local variable of the function, unless an operand is in between.
+ * Here it is an unused left operand of a sum; without the store, the optimizer would remove it.
  * @inline
  */
 export function wait(at: usize, seen: i32, timeout: i64): void {
@@ -72,8 +72,8 @@ export function announce(at: usize, value: i32): void {
 }
 
 /**
- * Milliseconds this thread has slept at barriers: far longer than kernels take to finish when all threads have a core. Waiting
- * for other threads' strands does not count.
+ * Milliseconds this thread has slept at barriers. It sleeps only if others take far longer than kernels do when every thread
+ * has a core. Waiting for other threads' strands does not count.
  */
 let slept: f64 = 0;
 

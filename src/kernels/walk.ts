@@ -1,6 +1,6 @@
 /**
- * Walks a program, a list of 32-bit words in shared memory. Every active thread walks all of it and computes its slice of every
- * instruction, with a barrier after each. Strands (engine/instruction.ts) are the exception: each is run by one thread.
+ * Executes a program, a list of 32-bit words in shared memory. Every active thread walks all of it and computes its slice of
+ * every instruction, with a barrier after each. Strands (engine/instruction.ts) are the exception: one thread runs each.
  */
 import { barrier, measureWaiting, millisecondsWaited, nextChunk } from './barrier';
 import { STRANDS, TIME_RECORD } from './generated/constants';
@@ -20,14 +20,14 @@ export function walk(from: usize, to: usize, times: usize): void {
     if (load<i32>(at) == STRANDS) {
       const end = endOf(at);
       if (threads > 1 && strandCount(at) >= threads && end <= to) {
-        // Read before the barrier: after the last one, the main thread may have put another program here.
+        // Read before the barrier: after the last one, the main thread may have replaced the program.
         const timesAfter = times ? times + TIME_RECORD * instructionsBefore(at, strandCount(at)) : 0;
         walkStrands(at, times);
         times = timesAfter;
         at = end;
         continue;
       }
-      at = addressIn(at, 0); // too few strands, or only a part of them: all threads share every instruction
+      at = addressIn(at, 0); // too few strands, or only some of them: all threads share every instruction
     }
     if (times) {
       at = stepTimed(at, times, 1);
@@ -45,8 +45,8 @@ function step(at: usize): usize {
 }
 
 /**
- * The same while profiling: adds to the instruction's record its milliseconds, including the barrier after it, the part spent
- * waiting at barriers, and 1 run. Of the threads that share it, only thread 0 records time and run.
+ * `step` while profiling: adds to the instruction's record its milliseconds, including the barrier after it, the part spent
+ * waiting at barriers, and one run. Of the threads that share it, only thread 0 records time and run.
  *
  * @param concurrent instructions that run at the same time; each is charged that fraction of its time
  */
@@ -71,7 +71,7 @@ function walkStrands(header: usize, times: usize): void {
     const end = addressIn(header, i + 1);
     let record = times ? times + TIME_RECORD * instructionsBefore(header, i) : 0;
     enterStrand();
-    barrier(); // nothing has been claimed in this strand
+    barrier(); // resets this thread's count of claimed chunks
     for (let at = addressIn(header, i); at < end;) {
       if (record) {
         at = stepTimed(at, record, count);
@@ -83,7 +83,7 @@ function walkStrands(header: usize, times: usize): void {
   const slept = sleptSoFar();
   if (times) waitTimed(times + TIME_RECORD * (instructionsBefore(header, strands) - 1), count);
   else barrier();
-  forgetSleepSince(slept); // waiting for the last strand is no sign of an occupied core
+  forgetSleepSince(slept); // waiting for the last strand does not indicate a busy core
 }
 
 /** The barrier after strands, charged to their last instruction. */

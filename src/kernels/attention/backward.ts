@@ -24,7 +24,7 @@ import { madd, squareRoot } from '../vector';
 import { prefetchedGroups, prefetchRows } from './prefetch';
 import { applyMask, documentStart, lanesFrom } from './strip';
 
-/** Keys in a block: the larger, the less often dQ is read and written. */
+/** Keys per block: larger blocks read and write dQ less often. */
 const KEYS = 64;
 
 /** Bytes of a row of a block: an odd number of cache lines, so that the rows of a column map to different cache sets. */
@@ -36,9 +36,9 @@ class Head {
   args: AttentionBackwardArguments;
   /** 1/√D. */
   root: f32;
-  /** Counted over all sequences. */
+  /** Index of the head, counted over all sequences. */
   index: i32;
-  /** Whether it is the first head of its group, which packs the keys for all of them. */
+  /** First head of its group, which packs the keys for the others. */
   isFirst: bool;
   /** Addresses of the head's part of the sequence's first row, and of the sequence's document starts. */
   q: usize;
@@ -203,7 +203,7 @@ function pack(head: Head): void {
     for (let t = 0; t < T; t++) memory.fill(head.dQ + ldq * t, 0, usize(D) << 2);
 }
 
-/** End of the queries that attend to `key` or a key before it, at least `from`: those after it are in later documents. */
+/** End of the queries from `from` on that attend to `key` or an earlier key; those after it are in later documents. */
 function readersOf(head: Head, key: i32, from: i32): i32 {
   const T = head.args.T;
   if (!head.starts) return T;
@@ -350,7 +350,7 @@ function addKeyGradients(head: Head, block: i32, keys: i32): void {
   }
 }
 
-/** The gradients of up to MR keys or values: Σ over n queries of a column of the block times a packed row. */
+/** Gradients of up to MR keys or values: the sum over n queries of a column of the block times a packed row. */
 function sumOverQueries(head: Head, n: i32, column: usize, packed: usize, gradient: usize): void {
   const D = head.args.D;
   const panel = panelStride(NR, head.args.T);

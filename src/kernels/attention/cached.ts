@@ -17,7 +17,7 @@ export function attentionCached(args: AttentionCachedArguments): void {
   for (let index = thread; index < args.B * H; index += threads) attend(args, index, scores);
 }
 
-/** Appends to a key/value head, counted over all sequences. */
+/** Appends to the cache of key/value head `group`, counted over all sequences. */
 function append(args: AttentionCachedArguments, group: i32): void {
   const T = args.T;
   const bytes = usize(args.D) << 2;
@@ -34,9 +34,9 @@ function append(args: AttentionCachedArguments, group: i32): void {
 }
 
 /**
- * The new queries of a query head, counted over all sequences.
+ * Attention of the new queries of query head `index`, counted over all sequences.
  *
- * @param scores memory for a score with each position of the cache
+ * @param scores memory for one score per position of the cache
  */
 function attend(args: AttentionCachedArguments, index: i32, scores: usize): void {
   const T = args.T;
@@ -61,7 +61,7 @@ function attend(args: AttentionCachedArguments, index: i32, scores: usize): void
   }
 }
 
-/** The dot product of a query with a key; `dotFour` is that with four consecutive keys, each summed in the same order. */
+/** Dot product of a query with a key; `dotFour` takes four consecutive keys and sums each in the same order. */
 function dot(query: usize, key: usize, D: i32): f32 {
   let sum = f32x4.splat(0);
   let d = 0;

@@ -2,7 +2,7 @@
  * Causal attention, forward pass, for one query head and NR queries at a time: of the T×T matrix of scores, only a strip
  * [keys][NR queries] exists at any moment. Sᵀ = k·qᵀ, P = softmax(S/√D) down the columns, out = P·v, for which the micro-kernel
  * reads the strip in place; the log-sum-exp of each query is saved for the backward pass. Keys after a query, and those before
- * its document, are masked, or skipped by whole tiles. Skipping changes no sum: a document has the bits it has in a row alone.
+ * its document, are masked, or skipped by whole tiles. Skipping changes no sum: a document's result is the same in any row.
  *
  * Threads split the query heads of all sequences; if fewer heads than threads are left, several threads share a head's strips.
  * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1; Ainslie et al. 2023 for grouped queries.
@@ -32,7 +32,7 @@ class Head {
   args: AttentionArguments;
   /** 1/√D. */
   root: f32;
-  /** Counted over all sequences. */
+  /** Index of the head, counted over all sequences. */
   index: i32;
   /** Addresses of the head's part of the sequence's first row, and of the sequence's document starts. */
   q: usize;
@@ -121,7 +121,7 @@ function locate(head: Head): void {
   head.starts = args.starts ? args.starts + (row << 2) : 0;
 }
 
-/** Prefetches this head and those after it in its sequence, as many as fit in L2, when it is the first of them. */
+/** If the head is the first of a batch that fits in L2, prefetches it and the following heads of its sequence. */
 function prefetch(head: Head): void {
   const args = head.args;
   const T = args.T;
@@ -186,8 +186,8 @@ function maskEarlier(strip: usize, starts: usize, queries: i32): void {
 }
 
 /**
- * exp((s − max)/√D) down each column of a strip, for keys `start` … `keys` − 1; a key counts for the queries from its own
- * position on. Leaves 1/Σ of each column in the statistics, and saves max/√D + ln Σ.
+ * exp((s − max)/√D) down each column of a strip, for keys `start` … `keys` − 1; only queries at or after a key's position
+ * attend to it. Leaves 1/Σ of each column in the statistics, and saves max/√D + ln Σ.
  */
 function softmaxColumns(head: Head, i: i32, start: i32, keys: i32): void {
   const strip = head.strip;

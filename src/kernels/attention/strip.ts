@@ -1,7 +1,7 @@
 /** Shared by the forward and the backward pass: document starts, masks, dropout. */
 
 /**
- * Four lanes of a row of a strip, the first of which is lane `lane` of the row: lanes of the row before `from` become `fill`.
+ * For four lanes of a strip's row, starting at lane `lane` of the row: lanes before lane `from` of the row become `fill`.
  * @inline
  */
 export function lanesFrom(from: i32, lane: i32, v: v128, fill: v128): v128 {

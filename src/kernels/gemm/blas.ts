@@ -1,7 +1,7 @@
 /**
- * Products by a BLAS library (engine/native/blas.ts), where one is used: it may reach units of the processor that WebAssembly
- * does not, such as AMX on Apple's. The library computes each part of a product on the thread that claims it. The parts follow
- * from the shape alone, so the bits do not depend on the number of threads.
+ * GEMM by a BLAS library (engine/native/blas.ts), if one is used: it may reach units of the CPU that WebAssembly cannot, such
+ * as Apple's AMX. A product is divided into chunks, each computed on the thread that claims it. Chunks depend on the shape
+ * alone, so the bits do not depend on the number of threads.
  */
 import { nextChunk } from '../barrier';
 import { addRow } from '../column-sums';
@@ -11,9 +11,9 @@ import { multiplyByBlas } from '../host';
 import { allocate } from '../scratch';
 import { ownerInTurn, poolIndex, sliceEnd, sliceStart, threads } from '../threads';
 
-/** Rows or columns of C in a part, at least: each part packs the other operand again. */
+/** Fewest rows or columns of C in a chunk: the library packs the other operand again for each chunk. */
 const PART = 64;
-/** Parts of a product, at most. */
+/** Most chunks per product. */
 const MOST_PARTS = 16;
 
 /** True once the host has loaded the library in this thread. */
@@ -29,7 +29,7 @@ export function usesBlas(): bool {
   return isLoaded && load<i32>(USE_BLAS) != 0;
 }
 
-/** C[M,N] (+)= op(A)·op(B) + bias[N], all float32 and stored row by row. */
+/** C[M,N] (+)= op(A)·op(B) + bias[N], all float32 and row-major. */
 @unmanaged
 export class WholeProduct {
   a: usize;
@@ -59,7 +59,7 @@ export function wholeProduct(M: i32, N: i32, K: i32): WholeProduct {
   return product;
 }
 
-/** Sets the operands of a product, and where it is written. */
+/** Sets the operands of a product, and its destination. */
 export function setOperands(
   product: WholeProduct,
   a: usize,
@@ -75,7 +75,7 @@ export function setOperands(
   product.c = c;
 }
 
-/** Computes the parts of a product that this thread claims. */
+/** Computes the chunks of a product that this thread claims. */
 export function multiplyWithBlas(product: WholeProduct): void {
   const args = changetype<BlasBlock>(BLAS_BLOCKS + usize(poolIndex) * 2 * CACHE_LINE);
   args.k = product.K;
@@ -121,7 +121,7 @@ function multiplyColumns(product: WholeProduct, args: BlasBlock, first: i32, cou
   multiplyByBlas(poolIndex);
 }
 
-/** Rows or columns of a part: a multiple of PART, so that edges are few. */
+/** Rows or columns per chunk: a multiple of PART, so that few tiles are partial. */
 function partSize(count: i32): i32 {
   return ((count + MOST_PARTS * PART - 1) / (MOST_PARTS * PART)) * PART;
 }

@@ -1,11 +1,11 @@
 /**
- * GEMM, blocked as in BLIS (Van Zee & van de Geijn 2015): blocks of k, at most KC deep, and panels that the micro-kernel reads
- * from L1. Bias and accumulation are applied as a tile is stored.
+ * GEMM, blocked as in BLIS (Van Zee & van de Geijn 2015): blocks of k at most KC deep, and panels that the micro-kernel reads
+ * from L1. Bias and accumulation are applied when a tile is stored.
  *
- * The smaller operand, op(A) or op(B), is shared: all threads need all of it, and pack it together. The other one is divided
- * among the threads, with work stealing; each packs small blocks of it for itself, which are still in its L2 when they are used.
- * (Packed as a whole, a large operand would be written to memory and read again.) No sum over k is ever split, and the
- * blocks of k follow from K alone, so the bits do not depend on the number of threads.
+ * The smaller operand, op(A) or op(B), is shared: all threads need all of it, and pack it jointly. The other one is divided
+ * among the threads, with work stealing; each thread packs small blocks of it privately, which are still in its L2 when they
+ * are used. (Packed as a whole, a large operand would be written to memory and read again.) Threads never split a sum over k,
+ * and the blocks of k depend on K alone, so the bits do not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';
@@ -32,15 +32,15 @@ import { prepareTiles } from './tile';
 const KC = 384;
 /** Rows in a block of A: MC·KC·4 B = 72 KiB, a seventh of Zen 3's L2. Small blocks also divide evenly among threads. */
 const MC = 48;
-/** The same for a transposed A, whose rows in memory run across the block: longer pieces of each are read at a time. */
+/** MC for a transposed A, whose rows in memory run across the block: a taller block reads longer pieces of each. */
 const MC_TRANSPOSED = 72;
 /** Columns in a block of B that a thread packs for itself: 96 KiB. */
 const NC = 64;
-/** The same for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
+/** NC for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
 const NC_LOWER = 2 * NR;
 /** Columns of B, or rows of A, that are packed between two barriers. */
 const PACK_CHUNK = 2048;
-/** Up to this many rows, packing B costs more than it saves, as each number of B is used only a few times. */
+/** Up to this many rows, packing B costs more than it saves, because each number of B is used only a few times. */
 const FEW_ROWS = 4;
 
 export function gemm(args: GemmArguments): void {
@@ -89,7 +89,7 @@ export function gemmSymmetric(args: GemmSymmetricArguments): void {
   mirrorLower(args.c, M);
 }
 
-/** dWeight = xᵀ·dY; the columns of dY are added up to dBias as they are packed. */
+/** dWeight = xᵀ·dY; the columns of dY are summed into dBias as they are packed. */
 export function linearParametersBackward(args: LinearParametersBackwardArguments): void {
   const M = args.M;
   if (usesBlas()) {
@@ -169,7 +169,7 @@ function packShared(product: Product, round: Round): void {
   }
 }
 
-/** Multiplies chunks of the other operand with what is packed, first those of this thread's slice. */
+/** Multiplies chunks of the other operand with the packed one, first those of this thread's slice. */
 function multiplyShared(product: Product, round: Round): void {
   const own = product.own;
   for (let turn = 0; turn < threads; turn++) {
@@ -242,8 +242,8 @@ function blockDepth(K: i32): i32 {
 }
 
 /**
- * Depth of what is packed between two barriers. Where op(B) is shared and A is packed from its rows, it is as many blocks as
- * half of the shared scratch memory holds, so that a block of C stays in L2 while all of them are added.
+ * Depth packed between two barriers. If op(B) is shared and A is packed from its rows, it is as many blocks as half of the
+ * shared scratch memory holds, so that a block of C stays in L2 while all of them are added.
  */
 function roundDepth(product: Product, blockBytes: usize): i32 {
   // A block has at most KC numbers of each vector, and up to 128 bytes between two panels of MR ≥ 4 vectors.

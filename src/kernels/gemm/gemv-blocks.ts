@@ -1,8 +1,8 @@
 /**
- * Few rows times a transposed matrix of blocks of bytes, as Q8 stores them (storage.ts). Products of integers take half as many
- * operations as widening each byte to float32, so the rows of A are quantized too: to 16 bits, with a scale for the 32 numbers
- * of a block. That moves a number by at most 2⁻¹⁶ of its block's largest, far less than rounding the weights to
- * eight bits has. B is read in four streams, as in gemv-transposed.ts.
+ * A few rows times a transposed Q8 matrix (storage.ts). Integer products take half as many operations as widening each byte
+ * to float32, so the rows of A are quantized too: to 16 bits, with one scale per block of 32 numbers. That changes a number by
+ * at most 2⁻¹⁶ of the largest in its block, far less than quantizing the weights to 8 bits does. B is read in four streams,
+ * as in gemv-transposed.ts.
  */
 import { GemmArguments } from '../generated/arguments';
 import { Q8, Q8_BLOCK, Q8_BLOCK_BYTES } from '../generated/constants';
@@ -13,7 +13,7 @@ import { madd, maxLanes, sumFour, sumLanes } from '../vector';
 /** The largest 16-bit number. A block's sum of 32 products with bytes then fits into 32 bits. */
 const LARGEST: f32 = 32_767;
 
-/** Blocks whose largest number is below this become 0, since the factor of smaller ones would be infinite. */
+/** Blocks whose largest magnitude is below this become 0, since their inverse scale would be infinite. */
 const SMALLEST: f32 = 1e-34;
 
 /** A, quantized: a row is K numbers of 16 bits, with a scale for each block. */
@@ -50,7 +50,7 @@ function quantizeRows(args: GemmArguments): void {
 function quantizeBlock(x: usize, to: usize, scaleAt: usize): void {
   let largest = f32x4.splat(0);
   for (let i = 0; i < Q8_BLOCK; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
-  const magnitude = maxLanes(largest); // NaN if there is one, and so is the scale
+  const magnitude = maxLanes(largest); // NaN if the block has one, as then is the scale
   store<f32>(scaleAt, magnitude / LARGEST);
   const factor = f32x4.splat(magnitude > SMALLEST ? LARGEST / magnitude : 0);
   for (let i = 0; i < Q8_BLOCK; i += 8) {

@@ -1,7 +1,7 @@
 /**
- * Few rows times a transposed matrix: dot products of the rows of A with the rows of B. Each thread reads its rows of B in four
- * streams, a quarter of them each: one stream keeps too few memory requests in flight, and short streams defeat the hardware
- * prefetchers. (Streams that end with each row of 384 numbers reached 0.6 times the speed, a single stream 0.8 times.)
+ * A few rows times a transposed matrix: dot products of the rows of A with the rows of B. Each thread reads its rows of B in
+ * four streams, each a quarter of them: one stream keeps too few memory requests in flight, and short streams defeat the
+ * hardware prefetchers. (Streams that end with each row of 384 numbers reached 0.6 times the speed, a single one 0.8 times.)
  */
 import { GemmArguments } from '../generated/arguments';
 import { BF16, F32, F16, Q8 } from '../generated/constants';
@@ -47,8 +47,8 @@ export function rowsTimesTransposed(args: GemmArguments, from: i32, to: i32): vo
 }
 
 /**
- * Columns `from` + i, `from` + `length` + i, … of C for i < `length`, in four streams. Each four rows of a stream are multiplied
- * with all rows of A, two at a time.
+ * Columns `from` + i, `from` + `length` + i, … of C for i < `length`, in four streams. Four rows of each stream at a time are
+ * multiplied with all rows of A, two at a time.
  */
 function fourStreams(args: GemmArguments, from: i32, length: i32, sums: usize): void {
   const K = args.K;
@@ -182,7 +182,7 @@ function twoByFour(a: usize, b: usize, apart: usize, K: i32, sums: usize, type: 
   storePair(sums + (SUMS + STREAM * 3), f3, p3);
 }
 
-/** Each type in a function of its own: as calls in one function, Binaryen would fold them into one that tests the type. */
+/** One function per type: Binaryen would merge calls within one function into a single call that tests the type. */
 function oneByFourF32(a: usize, b: usize, apart: usize, K: i32, sums: usize): void {
   oneByFour(a, b, apart, K, sums, F32);
 }

@@ -1,6 +1,6 @@
 /**
- * GEMM with few rows, as in decoding one token of one or several sequences. Every number of B is used only a few times, so the
- * kernel is bound by reading B from memory. Nothing is packed, and each thread reads B in long contiguous streams, which hardware
+ * GEMM with few rows, as in a decode step of one or several sequences. Every number of B is used only a few times, so the
+ * kernel is bound by memory bandwidth. Nothing is packed, and each thread reads B in long contiguous streams that hardware
  * prefetchers follow: with columns split over two threads, each jumping from row to row, a matrix larger than the caches took
  * 1.4 times as long.
  *
@@ -17,7 +17,7 @@ import { rowsTimesTransposed } from './gemv-transposed';
 
 /** Above this many elements B is assumed not to fit in L2: 1 MiB. */
 const LARGE = 1 << 18;
-/** Slices of rows of a large B, each with sums of its own; they define the result. */
+/** Row slices of a large B, each with its own sums. Their number is fixed, as it determines the bits of the result. */
 const SLICES = 8;
 /** Columns that are summed at a time: their sums stay in L1. */
 const WIDTH = 2048;

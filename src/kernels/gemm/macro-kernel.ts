@@ -6,9 +6,9 @@ import { Block, Product } from './product';
 import { tile } from './tile';
 
 /**
- * Adds A·B to a block of C, for packed A (panels of MR rows) and B (panels of NR columns). A panel of B stays in L1 while it is multiplied
- * with all panels of A, which stay in L2. The first block of k also applies the bias, and overwrites C unless the product
- * accumulates.
+ * Adds A·B to a block of C, for packed A (panels of MR rows) and B (panels of NR columns). A panel of B stays in L1 while it
+ * is multiplied with all panels of A, which stay in L2. The first block of k also applies the bias, and overwrites C unless
+ * the product accumulates.
  */
 export function macroKernel(product: Product, block: Block, a: usize, b: usize): void {
   const k = block.k;
@@ -22,7 +22,7 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
   const bias = isFirst && product.bias ? product.bias + (usize(block.column) << 2) : 0;
   const c = product.c + ldc * block.row + (usize(block.column) << 2);
   out.accumulate = isFirst ? product.accumulate : 1;
-  // Machine code computes whole blocks, where half of one is enough for a symmetric product.
+  // The machine code always computes whole blocks; a symmetric product needs only half of each.
   if (usesNative() && !product.isLower) {
     nativeMacroKernel(block, out, a, b, c, bias);
     return;
@@ -31,7 +31,7 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
     const panelB = b + strideB * (j / NR);
     out.bias = bias ? bias + (usize(j) << 2) : 0;
     out.columns = min(NR, columns - j);
-    // Row of the first tile that reaches the diagonal: others have all their columns above it.
+    // Row of the first tile that reaches the diagonal; earlier tiles are entirely above it.
     const above = product.isLower ? max(0, block.column + j - block.row) / MR : 0;
     let panelA = a + strideA * above;
     for (let i = above * MR; i < rows; i += MR) {

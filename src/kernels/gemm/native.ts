@@ -1,4 +1,4 @@
-/** GEMM in machine code (engine/native/): whether it is in use, and how the macro-kernel is called. */
+/** Calls the GEMM macro-kernel in machine code (engine/native/), if it is in use. */
 import { NativeBlock } from '../generated/arguments';
 import { CACHE_LINE, MAY_USE_NATIVE, MR, NATIVE_BLOCKS, NR, USE_NATIVE } from '../generated/constants';
 import { multiplyPanels } from '../host';
@@ -20,7 +20,7 @@ export function usesNative(): bool {
   return MAY_USE_NATIVE != 0 && isLoaded && load<i32>(USE_NATIVE) != 0;
 }
 
-/** The block of C at `c`, of which `bias` is 0 or the address of the first column's bias; see macro-kernel.ts. */
+/** Computes the block of C at `c`; `bias` is 0 or the address of its first column's bias. See macro-kernel.ts. */
 export function nativeMacroKernel(
   block: Block,
   out: Output,

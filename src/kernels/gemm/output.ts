@@ -1,14 +1,14 @@
 /** How the micro-kernels store their tiles: with a bias, overwriting C or adding to it. */
 import { allocate } from '../scratch';
 
-/** The part of C that a tile is stored to, besides its address. */
+/** The destination of a tile in C, without its address. */
 @unmanaged
 export class Output {
   /** Bytes from one row of C to the next. */
   stride: usize;
   /** Address of the bias of the tile's columns, or 0. */
   bias: usize;
-  /** Whether the tile is added to C. */
+  /** Nonzero if the tile is added to C. */
   accumulate: i32;
   /** Rows and columns of the tile that are part of C: at most MR and NR. */
   rows: i32;

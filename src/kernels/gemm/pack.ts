@@ -2,7 +2,7 @@
  * Packing: copies a block of a matrix into panels, the order in which the micro-kernel reads it. A panel holds R rows of op(A),
  * or R columns of op(B): their R numbers for k = 0 are adjacent, then come those for k = 1, and so on. R is MR (4 or 6) or NR
  * (8 or 16). Transposition only decides which of the two functions packs an operand. Panels that extend beyond the matrix are
- * filled up with zeros.
+ * padded with zeros.
  *
  * `ld` is the leading dimension of the source: bytes from one of its rows to the next.
  */
@@ -16,8 +16,8 @@ export function panelBytes(R: i32, k: i32): usize {
 }
 
 /**
- * Bytes from one panel to the next: an odd number of cache lines, so that panels which are filled side by side do not compete
- * for the same cache sets.
+ * Bytes from one panel to the next: an odd number of cache lines, so that panels filled side by side do not compete for the
+ * same cache sets.
  * @inline
  */
 export function panelStride(R: i32, k: i32): usize {
@@ -52,8 +52,8 @@ export function packRows(dst: usize, src: usize, ld: usize, n: i32, k: i32, R: i
 /** Packs `n` columns of k rows: columns of B, or rows of a transposed A. */
 export function packColumns(dst: usize, src: usize, ld: usize, n: i32, k: i32, R: i32): void {
   const whole = n / R;
-  // R is a constant in each function. As two calls in one place, Binaryen would fold them into one with R as a variable, and
-  // every row of a panel would test it.
+  // R is a constant in each function. Binaryen would merge two calls in one place into a single call with R as a variable,
+  // which every row of a panel would test.
   if (R == NR) wholePanelsOfB(dst, src, ld, whole, k);
   else wholePanelsOfA(dst, src, ld, whole, k);
   const columns = n - whole * R;
@@ -69,12 +69,12 @@ function wholePanelsOfB(dst: usize, src: usize, ld: usize, count: i32, k: i32): 
   wholePanels(dst, src, ld, count, k, NR);
 }
 
-/** Bytes of a source row that are read at a time, for all panels they belong to. */
+/** Bytes of a source row read at a time, which fill several panels. */
 const ROW_BYTES = 2048;
 
 /**
- * Panels that do not extend beyond the matrix. Many are filled side by side, four rows of the source at a time: one panel after
- * the other would read as little as 24 bytes of a row at a time.
+ * Panels that do not extend beyond the matrix. Many are filled side by side, four rows of the source at a time: filling them
+ * one by one would read as little as 24 bytes of a row at a time.
  * @inline
  */
 function wholePanels(dst: usize, src: usize, ld: usize, count: i32, k: i32, R: i32): void {
@@ -132,7 +132,7 @@ function lastPanel(dst: usize, src: usize, ld: usize, columns: i32, k: i32, R: i
   }
 }
 
-/** R numbers. @inline */
+/** Copies R numbers. @inline */
 function copyRow(dst: usize, src: usize, R: i32): void {
   if (R == 16) {
     const v0 = v128.load(src);
@@ -154,7 +154,7 @@ function copyRow(dst: usize, src: usize, R: i32): void {
   }
 }
 
-/** Two rows of six numbers, as three vectors. @inline */
+/** Copies two rows of six numbers as three vectors. @inline */
 function copyTwoOf6(dst: usize, row0: usize, row1: usize): void {
   const v0 = v128.load(row0);
   const v1 = v128.load64_lane(row1, v128.load64_zero(row0, 16), 1);

@@ -1,4 +1,4 @@
-/** Descriptions of a GEMM, as structures in scratch memory. */
+/** Descriptors of a GEMM, as structures in scratch memory. */
 import { F32, MR, NR } from '../generated/constants';
 import { allocate } from '../scratch';
 import { rowBytesOf, widen } from '../storage';
@@ -16,14 +16,14 @@ export class Operand {
   count: i32;
   /** Vectors in a panel. */
   width: i32;
-  /** Bytes from one vector to the next, and from one k to the next: those of a row, and 4, the size of a float32. */
+  /** Bytes from one vector to the next, and from one k to the next: the size of a row and 4, a float32's, in either order. */
   stride: usize;
   depthStride: usize;
-  /** Whether a vector is contiguous in memory. */
+  /** A vector is contiguous in memory. */
   isContiguous: bool;
-  /** How the numbers are stored. */
+  /** Storage type of the numbers. */
   type: i32;
-  /** Working memory for WIDENED vectors of the depth of a block; 0 for float32, which is packed from where it is. */
+  /** Working memory for WIDENED vectors as deep as a block; 0 for float32, which is packed directly. */
   wide: usize;
 }
 
@@ -40,7 +40,7 @@ export function operandB(data: usize, type: i32, N: i32, K: i32, transposed: i32
   return operand(data, type, N, NR, K, transposed ? 0 : 1);
 }
 
-/** @param runsAcross whether the matrix is stored with k as its row index, so that its rows run across the vectors */
+/** @param runsAcross the matrix is stored with k as its row index, so that its rows run across the vectors */
 function operand(data: usize, type: i32, count: i32, width: i32, K: i32, runsAcross: i32): Operand {
   const view = changetype<Operand>(allocate(offsetof<Operand>()));
   view.data = data;
@@ -54,7 +54,7 @@ function operand(data: usize, type: i32, count: i32, width: i32, K: i32, runsAcr
   return view;
 }
 
-/** Packs `n` vectors from `first` on, numbers `p` … `p` + `k` − 1 of each. This is all that transposition changes. */
+/** Packs numbers `p` … `p` + `k` − 1 of `n` vectors from `first` on. Transposition affects nothing else. */
 export function pack(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
   if (view.type != F32) {
     packWidened(dst, view, first, n, p, k);
@@ -65,12 +65,12 @@ export function pack(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i
   else packColumns(dst, src, view.depthStride, n, k, view.width);
 }
 
-/** Allocates what packing another type than float32 needs. @param depth of a block */
+/** Allocates working memory for packing types other than float32. @param depth of a block */
 export function prepareWidening(view: Operand, depth: i32): void {
   if (view.type != F32) view.wide = allocate(u64(WIDENED * 4) * depth);
 }
 
-/** The same for another type than float32: some vectors at a time are widened, then packed. */
+/** `pack` for types other than float32: a few vectors at a time are widened, then packed. */
 function packWidened(dst: usize, view: Operand, first: i32, n: i32, p: i32, k: i32): void {
   const wide = view.wide;
   const width = view.width;
@@ -113,7 +113,7 @@ export class Product {
   block: Block;
   packedOwn: usize;
 
-  /** Whether op(B) is packed by all threads together, and op(A) in blocks by each thread, or the other way round. */
+  /** True if all threads pack op(B) jointly and each packs blocks of op(A); false if it is the other way round. */
   get sharesB(): bool {
     return this.a.count > this.b.count;
   }
@@ -125,7 +125,7 @@ export class Product {
   }
 }
 
-/** A block of C, and the block of k that is added to it. */
+/** A block of C, and the block of k whose product is added to it. */
 @unmanaged
 export class Block {
   row: i32;
@@ -136,7 +136,7 @@ export class Block {
   k: i32;
 }
 
-/** The part that threads pack jointly between two barriers: some vectors of the shared operand, over some blocks of k. */
+/** The portion that threads pack jointly between two barriers: vectors of the shared operand over blocks of k. */
 @unmanaged
 export class Round {
   first: i32;

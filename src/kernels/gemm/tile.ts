@@ -8,7 +8,7 @@ import { createOutput, Output } from './output';
 /** Bytes of a row of the tile in scratch memory. */
 const ROW: usize = NR << 2;
 
-/** Where tiles that extend beyond C are computed. */
+/** Scratch memory in which tiles that extend beyond C are computed. */
 let aside: Output = changetype<Output>(0);
 let asideTile: usize = 0;
 
@@ -27,7 +27,7 @@ export function tile(k: i32, a: usize, lda: usize, b: usize, c: usize, out: Outp
   }
 }
 
-/** The same with `microKernelOfRows`. @inline */
+/** `tile` with `microKernelOfRows`. @inline */
 export function tileOfRows(k: i32, a: usize, lda: usize, b: usize, c: usize, out: Output): void {
   if (out.rows == MR && out.columns == NR) microKernelOfRows(k, a, lda, b, c, out);
   else {

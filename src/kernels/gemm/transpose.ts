@@ -1,5 +1,5 @@
 /**
- * Rows of k numbers become columns of a panel whose rows are `step` bytes apart. `ld`: bytes from one row of the source to the next.
+ * Transposes rows of k numbers, `ld` bytes apart, to columns of a panel whose rows are `step` bytes apart.
  */
 
 /** Four rows. */
