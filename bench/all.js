@@ -1,9 +1,9 @@
 /**
- * All measurements, as one table: `npm run bench`. Writes bench/results/PROCESSOR-N-cores.md and .json.
+ * Runs all benchmarks and makes one table: `npm run bench`. Writes bench/results/PROCESSOR-N-cores.md and .json.
  *
  *     npm run bench [-- --rounds 5 --corpus data/moby-dick.txt --python .venv/bin/python]
  *
- * It takes about half an hour on two cores, and the Python of `npm run test:interop`.
+ * It takes about half an hour on two cores and needs the Python of `npm run test:interop`.
  */
 import { writeFileSync } from 'node:fs';
 import { readArguments, tableOf } from './common.js';

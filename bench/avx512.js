@@ -11,7 +11,7 @@ import { titles } from './training.js';
 
 const { rounds, models } = readArguments();
 const steps = { nano: 60, baby: 2, gpt2: 1 };
-/** [M, N, K, transA, transB]: squares, then a layer's products in a step of nano and of 6/6/384: forward, dX, dW. */
+/** [M, N, K, transA, transB]: square GEMMs, then those of a layer in a step of nano and of 6/6/384: forward, dX, dW. */
 const products = [
   [256, 256, 256, 0, 0],
   [512, 512, 512, 0, 0],
@@ -23,7 +23,7 @@ const products = [
   [2048, 384, 1536, 0, 1],
   [384, 1536, 2048, 1, 0],
 ];
-/** Duration of each variant per shape and round, in milliseconds. */
+/** Time per variant, shape and round, in milliseconds. */
 const TURN = 30;
 
 const load = (device, [M, N, K, transA, transB]) =>

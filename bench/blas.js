@@ -1,5 +1,5 @@
 /**
- * Speed of matrix products in WebAssembly and by a BLAS library, alternating.
+ * GEMM speed in WebAssembly and with a BLAS library; the two alternate.
  *
  *     npm run build && node_modules/.bin/node bench/blas.js LIBRARY [--rounds 9] [--threads 1,2]
  */
@@ -18,7 +18,7 @@ if (path === undefined) {
   process.stderr.write('usage: node bench/blas.js LIBRARY [--rounds 9] [--threads 1,2]\n');
   process.exit(2);
 }
-/** M, N, K, and whether B is transposed: layers of small models, and one of GPT-2's output. */
+/** [M, N, K, transB]: layers of small models, and GPT-2's output head. */
 const shapes = [
   [768, 384, 128, 0],
   [768, 128, 512, 1],

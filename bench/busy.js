@@ -1,7 +1,7 @@
 /**
- * Speed beside other work: training and sampling with the default number of threads, with one thread, and PyTorch's training
- * on one thread and on all (the faster counts), alone, beside one busy loop per half of the cores and per core, and beside
- * another training.
+ * Speed on a busy computer: training and sampling with the default number of threads and with one, and PyTorch's training on
+ * one thread and on all (the faster counts). Each is measured alone, beside busy loops on half of the cores and on all, and
+ * beside another training run.
  *
  *     npm run build && node bench/busy.js [nano|baby …] [--rounds 5] [--python .venv/bin/python]
  */
@@ -13,14 +13,14 @@ import { machine } from './machine.js';
 import { shapeFlags, titles } from './training.js';
 
 const cores = availableParallelism();
-/** Steps, or texts of 63 tokens, in a round: about a second. */
+/** Steps, or texts of 63 tokens, per round: about a second. */
 const steps = { nano: 20, baby: 2 };
-/** PyTorch's, which takes seconds for each where it has more threads than free cores. */
+/** PyTorch's steps per round; with more threads than free cores, each takes seconds. */
 const rivalSteps = { nano: 5, baby: 1 };
 const texts = 300;
 const tokens = 63;
 
-/** Starts programs that keep this many cores busy; returns what ends them. */
+/** Starts processes that keep this many cores busy; returns a function that ends them. */
 function busyLoops(loops) {
   const children = Array.from({ length: loops }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
@@ -28,7 +28,7 @@ function busyLoops(loops) {
   return () => Promise.all(children.map((child) => new Promise((end) => child.once('exit', end).kill())));
 }
 
-/** Another `gpt train` at its default number of threads, for as long as it takes. */
+/** Starts another `gpt train` with the default number of threads; returns a function that ends it. */
 async function anotherTraining() {
   const other = await gpt('train', { model: 'nano' });
   other.run(1e9).catch(() => {}); // ends when it is killed
@@ -45,7 +45,7 @@ const circumstances = [
   ['beside another training', anotherTraining],
 ];
 
-/** Lets the contenders take turns in each of the circumstances; returns the median seconds of each for one step or text. */
+/** Alternates the contenders in each of the circumstances; returns their median seconds per step or text. */
 async function measure(contenders, amounts, rounds) {
   const results = [];
   for (const [title, start] of circumstances) {

@@ -1,7 +1,7 @@
 /**
- * What the benchmarks share. Every contender is a process of its own that reads a count from stdin and answers with a line of
- * JSON: { seconds, … } for so many steps or tokens. The driver lets them take turns, so that a machine that is busy for a
- * while is so for all of them, and takes medians.
+ * Shared code of the benchmarks. Every contender is a separate process that reads a number of steps or tokens from stdin and
+ * answers with a line of JSON: { seconds, … }. The driver alternates them, so that other load affects all of them alike, and
+ * takes medians.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -56,14 +56,14 @@ async function start(name, command, args) {
       reject(new Error(`${name} ended with exit code ${code}: ${last}; DEBUG=1 shows all`));
     });
   });
-  failed.catch(() => {}); // the one who waits hears of it
+  failed.catch(() => {}); // reported to whoever awaits the contender
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = ({ done, value }) => (done ? failed : JSON.parse(value));
   const next = () => Promise.race([failed, lines.next().then(answer)]);
   const { ready } = await next();
   return {
     name,
-    /** What it said when it was warm: versions, threads. */
+    /** Its first line, printed after the warm-up: versions, threads. */
     ready,
     run(count) {
       child.stdin.write(`${count}\n`);
@@ -74,9 +74,9 @@ async function start(name, command, args) {
 }
 
 /**
- * Lets contenders take turns; returns each one's answers.
+ * Alternates contenders; returns the answers of each.
  *
- * @param counts how much each does in a round
+ * @param counts steps or tokens of each per round
  */
 export async function alternate(contenders, counts, rounds) {
   const answers = contenders.map(() => []);
@@ -95,14 +95,14 @@ export const markdown = (head, rows) =>
 export const count = (value) => Math.round(value).toLocaleString('en-US');
 export const times = (ratio) => `${ratio.toFixed(ratio < 10 ? 2 : 1)}×`;
 
-/** Runs a benchmark's own file from the command line: prints its rows as a table. */
+/** Runs a benchmark if its file is the program that was started; prints its rows as a table. */
 export async function main(url, measure) {
   if (process.argv[1] !== fileURLToPath(url)) return;
   const rows = await measure(readArguments(), (line) => process.stderr.write(`${line}\n`));
   process.stdout.write(`${tableOf(rows)}\n`);
 }
 
-/** Rows as every benchmark makes them: { work, ours, rival, ratio, target, met }. */
+/** Markdown table of a benchmark's rows: { work, ours, rival, ratio, target, met }. */
 export const tableOf = (rows) =>
   markdown(
     ['work', 'gpt', 'against', 'ratio', 'target'],

@@ -1,4 +1,4 @@
-/** How a benchmark ends that cannot run: one line that says why, and exit code 2 for wrong usage. */
+/** Errors of a benchmark that cannot run: one line that says why, and exit code 2 for wrong usage. */
 import { commandLineTerms } from '../dist/cli/command-line-terms.js';
 import { UserError, UsageError } from '../dist/errors.js';
 
@@ -9,7 +9,7 @@ const isUsage = (error) =>
   error instanceof UsageError ||
   String(error.code).startsWith('ERR_PARSE_ARGS_');
 
-/** Errors that are made on purpose have no type of their own. */
+/** Expected errors are plain `Error`s; subclasses indicate bugs. */
 const isBug = (error) =>
   !(error instanceof Error) ||
   (error.constructor !== Error && !isUsage(error) && !(error instanceof UserError));

@@ -1,13 +1,13 @@
 /**
  * Training on a GPU through WebGPU, beside PyTorch's eager float32 (TF32 off) on the same GPU if there is a Python whose torch
- * has CUDA: tokens a second, the rate of GEMM, the loss after 5,000 steps, and GPT-2 124M with its whole context. Where the GPU
- * has float16, GEMM and training with `--matmul-precision float16` as well.
+ * has CUDA: tokens per second, the rate of GEMM, the loss after 5,000 steps, and GPT-2 124M with its full context. If the GPU
+ * has float16, also GEMM and training with `--matmul-precision float16`.
  *
  *     npm install --no-save webgpu && npm run build
  *     node_modules/.bin/node bench/gpu.js [--peak TFLOPS] [--python .venv/bin/python] [--corpus tinyshakespeare.txt]
  *
- * `--peak` is the GPU's float32 peak without tensor cores, which no program can ask for. `--tiny` takes shapes that SwiftShader
- * can compute, to try the script itself. GPT_WEBGPU names the folder of the npm package, as everywhere.
+ * `--peak` is the GPU's float32 peak without tensor cores, which no program can query. `--tiny` uses shapes small enough for
+ * SwiftShader, to try out the script itself. GPT_WEBGPU is the folder of the npm package, as everywhere.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -52,7 +52,7 @@ const precisions = matmulPrecisions.filter((precision) => precision === 'float32
 if (!hasFloat16) log('this GPU has no float16');
 const inFloat16 = (precision) => (precision === 'float32' ? '' : `, ${precision} GEMM`);
 
-/** Uses the GPU with empty memory. */
+/** Calls a function with the GPU, freshly opened, so that its memory is empty. */
 async function onGpu(use, matmulPrecision = 'float32') {
   const { backend } = await chooseBackend({ matmulPrecision });
   try {
@@ -76,7 +76,7 @@ async function pytorch(model) {
   }
 }
 
-/** Tokens a second in each precision, in float32 taking turns with PyTorch. */
+/** Tokens per second in each precision; in float32, alternating with PyTorch. */
 async function compareTraining(title, model, steps) {
   for (const precision of precisions)
     await timeTraining(title + inFloat16(precision), model, steps, precision);
@@ -102,7 +102,7 @@ async function timeTraining(title, model, steps, precision) {
   }, precision);
 }
 
-/** The loss on the validation split after a whole run; as in nanoGPT's README with tinyshakespeare as the corpus. */
+/** The loss on the validation split after a complete run; with tinyshakespeare, the run of nanoGPT's README. */
 async function trainWhole(title, options) {
   const outDir = mkdtempSync(join(tmpdir(), 'bench-gpu-'));
   const start = performance.now();
@@ -132,7 +132,7 @@ const models = values.tiny
   ? { baby: tiny('baby', small, 2), gpt2: tiny('gpt2', { ...small, vocabSize: 300 }, 1) }
   : { baby: { ...benchModels.baby, batchSize: 64 }, gpt2: tiny('gpt2', { blockSize: 1024 }, 4) };
 const steps = values.tiny ? 1 : 20;
-/** GEMM in the standard tiles and in those measured, and the bandwidth of memory. */
+/** GEMM with the standard tiles and with the fastest measured ones, and memory bandwidth. */
 const measureRates = (precision) => async (device) => {
   log(`${device.name}: measuring GEMM`);
   device.tiles = STANDARD_TILES;

@@ -1,6 +1,6 @@
 /**
- * How cost grows: tokens a second and memory of training over block size, width, layers and batch, one at a time, with the
- * exponents of the straight lines that fit best on a log-log scale. Writes bench/growth.md and bench/growth.json.
+ * How cost scales: tokens per second and memory of training as block size, width, layers and batch vary, one at a time, with
+ * the exponents of power laws fitted on a log-log scale. Writes bench/growth.md and bench/growth.json.
  *
  *     npm run bench:growth
  */
@@ -30,7 +30,7 @@ async function measure({ blockSize, nEmbd, nLayer, batchSize }) {
   return { step: 1 / rate, tokens: rate * training.tokensPerStep, memory: training.memoryBytes };
 }
 
-/** The slope of the line through (ln x, ln y) with the smallest squared error. */
+/** Slope of the least-squares line through (ln x, ln y). */
 function exponent(xs, ys) {
   const [u, v] = [xs, ys].map((values) => values.map(Math.log));
   const mean = (values) => values.reduce((a, b) => a + b) / values.length;

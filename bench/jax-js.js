@@ -1,10 +1,10 @@
 /**
- * Speed of matrix products here and in jax-js, both in WebAssembly with threads, alternating.
+ * GEMM speed here and in jax-js, both in multi-threaded WebAssembly; the two alternate.
  *
  *     npm install --prefix /tmp/jax-js @jax-js/jax
  *     npm run build && node_modules/.bin/node bench/jax-js.js /tmp/jax-js/node_modules/@jax-js/jax [--rounds 9]
  *
- * jax-js starts its threads as a browser does: `new Worker` with the URL of a blob, which Node lacks. They are given to it here.
+ * jax-js starts threads as in a browser, by `new Worker` with the URL of a blob. Node lacks both, so this file provides them.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -27,7 +27,7 @@ if (folder === undefined) {
   process.exit(2);
 }
 
-/** What a browser's worker finds in its scope. */
+/** Globals of a browser's worker. */
 const SCOPE = `
 const { parentPort } = require('node:worker_threads');
 globalThis.self = globalThis;

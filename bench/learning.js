@@ -1,7 +1,7 @@
 /**
- * What a recipe learns: trains every recipe below with several seeds on a text and prints the loss over the whole validation
- * split, in nats per token. All of them see the same number of tokens; time is not compared. Runs use one thread each, as many
- * at a time as there are cores, which changes no result.
+ * Compares recipes: trains each recipe below with several seeds on a text and prints the loss over the whole validation
+ * split, in nats per token. All see the same number of tokens; time is not compared. Runs use one thread each, with one run
+ * per core at a time, which does not affect results.
  *
  *     npm run build && node bench/learning.js TEXT [--seeds 1,2,3] [--only NAME] [--max-iters 1991]
  */
@@ -26,7 +26,7 @@ if (positionals.length !== 1) {
 }
 const steps = Number(values['max-iters']);
 
-/** Adam's warm-up is long and its decay short, Muon's the other way round (Jordan et al. 2024). */
+/** Adam has a long warm-up and a short decay, Muon a short warm-up and a long decay (Jordan et al. 2024). */
 const adamw = '--optimizer adamw --warmup-iters 100 --min-lr 0'.split(' ');
 const decay = Math.floor(steps / 2);
 const muon =
@@ -39,7 +39,7 @@ const recipes = {
   'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
   "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
 };
-/** 4 layers of 128 channels, 768 tokens a step. */
+/** 4 layers of 128 channels, 768 tokens per step. */
 const shared =
   '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule wsd --learning-rate 3e-3 --weight-decay 0.1 ' +
   '--eval-interval 0 --sample-tokens 0 --threads 1';

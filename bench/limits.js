@@ -1,6 +1,6 @@
 /**
- * The limits of this computer: what a second thread is worth, and a second process beside it; how much of the peak a whole
- * training step reaches; and how soon a run takes its first step.
+ * How close training comes to the limits of this computer: the speed-up from a second thread, beside that from a second
+ * process; the fraction of peak that a whole training step reaches; and the time until a run's first step.
  *
  *     npm run build && node bench/limits.js [--rounds 5] [--corpus data/moby-dick.txt]
  */
@@ -20,7 +20,7 @@ export async function measureLimits({ rounds, corpus }, log) {
     await gpt('peak', { threads: 2 }),
   ];
   const [pair, single, other, products] = contenders;
-  // What a second core is worth to programs that share nothing bounds what it is worth to a thread.
+  // The speed-up of two independent processes is an upper bound for that of two threads.
   const both = {
     async run(steps) {
       const [a, b] = await Promise.all([single.run(steps), other.run(steps)]);
@@ -69,7 +69,7 @@ export async function measureLimits({ rounds, corpus }, log) {
   ];
 }
 
-/** Seconds from starting the process, vocabulary and tokens of the corpus included, until it reports its first loss: of a whole run. */
+/** Seconds from process start, including vocabulary and tokenization, until a real run reports its first loss. */
 async function firstSteps(corpus, rounds) {
   const folder = mkdtempSync(join(tmpdir(), 'gpt-bench-'));
   const program = fileURLToPath(new URL('../bin/gpt.js', import.meta.url));

@@ -1,5 +1,5 @@
 /**
- * Training of low-rank adapters beside Python's peft: tokens per second and peak memory on the same CPU, with random weights.
+ * LoRA training beside PEFT: tokens per second and peak memory on the same CPU, with random weights.
  *
  *     npm run build && node bench/lora.js [135m|tiny] [--rounds 5] [--python .venv/bin/python]
  *

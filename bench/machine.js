@@ -1,4 +1,4 @@
-/** The machine that a benchmark runs on, in words. */
+/** Describes the computer that a benchmark runs on. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
@@ -20,7 +20,7 @@ const ZEN = [
 ];
 
 /**
- * Virtual machines often name a processor 'AMD EPYC' or 'Intel(R) Xeon(R) Processor' only; family and model tell which one.
+ * Virtual machines often report only 'AMD EPYC' or 'Intel(R) Xeon(R) Processor'; family and model identify the generation.
  *
  * @param cpuinfo the text of /proc/cpuinfo; empty on other systems
  */
@@ -47,7 +47,7 @@ export const machine = () => ({
   system: `${process.platform} ${process.arch}`,
 });
 
-/** The name of a machine's files in results/: amd-epyc-zen-4-2-cores. */
+/** Name of a computer's files in results/: amd-epyc-zen-4-2-cores. */
 export const fileNameOf = ({ processor, cores }) =>
   `${processor} ${cores} cores`
     .toLowerCase()

@@ -1,6 +1,6 @@
 /**
  * Validation loss after a number of minutes: `gpt train TEXT --minutes M` beside PyTorch with nanoGPT's CPU recipe and PyTorch
- * with the best recipe found for GPT-2 and AdamW. All train on characters, one after the other, on all cores. Losses are over
+ * with the best recipe found for GPT-2 and AdamW. All train on characters and all cores, one after the other. Losses are over
  * the whole validation split in adjacent windows, as in `gpt eval --split val`.
  *
  *     npm run build && node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]
@@ -39,7 +39,7 @@ import {
 /** Number of evaluations in a PyTorch run, and in the repetition of a `gpt` run that finds when it reached the target. */
 const EVALUATIONS = 50;
 
-/** nanoGPT's README, for CPUs: 4 layers, no biases, cosine decay to a tenth over the whole run. */
+/** The CPU recipe of nanoGPT's README: 4 layers, no biases, cosine decay to a tenth over the whole run. */
 const nanoGpt =
   '--layers 4 --heads 4 --channels 128 --block 64 --batch 12 --learning-rate 1e-3 --min-lr 1e-4';
 
@@ -90,7 +90,7 @@ function readOptions() {
 
 const words = (flags) => flags.split(' ').filter((word) => word !== '');
 
-/** The default of `gpt train`. */
+/** Trains with the defaults of `gpt train`. */
 async function runGpt({ text, gpt, target, 'gpt-flags': flags }, { minutes, seed }, folder) {
   const run = join(folder, 'run');
   const given = [text, '--minutes', String(minutes), '--seed', String(seed), ...words(flags)];
@@ -143,7 +143,7 @@ const contenders = {
   'PyTorch, tuned recipe': pytorch((minutes, options) => `${tuned(minutes)} ${options['pytorch-flags']}`),
 };
 
-/** All runs of all contenders; each is reported on stderr when it ends. */
+/** Runs all contenders; each run is reported on stderr when it ends. */
 async function measure(options, names) {
   const folder = mkdtempSync(join(tmpdir(), 'minutes-'));
   const found = [];

@@ -1,6 +1,6 @@
 /**
- * Imported by every benchmark: runs it on the Node that came with the installation if the one at hand is too old, as `gpt`
- * does, and ends it without a stack if it cannot run.
+ * Imported by every benchmark: like `gpt`, it switches to the Node of the installation if the current one is too old; and a
+ * benchmark that cannot run ends without a stack trace.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
@@ -22,7 +22,7 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 export const otherNode = (version, bundled) =>
   Number.parseInt(version) < FAST && existsSync(bundled) ? bundled : undefined;
 
-/** Not a test that imports a function of a benchmark. */
+/** False in a test that imports a function of a benchmark. */
 const isBenchmark =
   process.argv[1] !== undefined &&
   existsSync(process.argv[1]) &&

@@ -1,4 +1,4 @@
-/** Whole training runs, of this program and in PyTorch, for the benchmarks of what a run learns. */
+/** Complete training runs, with this program and in PyTorch, for benchmarks of the loss that a run reaches. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,7 +43,7 @@ async function jsonLines(name, command, args, watch = () => false) {
 /**
  * Trains with `gpt train FLAGS -o OUT`.
  *
- * @returns what `--json` prints; `firstStep`, the seconds from process start to the end of the first step
+ * @returns the output of `--json`, and `firstStep`: seconds from process start to the end of the first step
  */
 export async function trainGpt(gpt, flags, out, watch = () => false) {
   const started = performance.now();
@@ -60,7 +60,7 @@ export async function trainGpt(gpt, flags, out, watch = () => false) {
  * Trains with `gpt train FLAGS -o OUT` on several ranks.
  *
  * @param launcher mpirun and its arguments
- * @returns what `--json` prints
+ * @returns the output of `--json`
  */
 export async function trainOnRanks([mpirun, ...given], ranks, flags, out) {
   const command = [...given, '-n', String(ranks), process.execPath, ...trainCommand(thisGpt, flags, out)];
@@ -101,7 +101,7 @@ export function stepClock(run) {
   };
 }
 
-/** @returns the version of PyTorch there. Throws if the interpreter or the package is missing. */
+/** @returns the version of PyTorch. @throws Error if the interpreter or the package is missing */
 export function torchVersion(python) {
   try {
     return execFileSync(python, ['-c', 'import torch; print(torch.__version__)'], {

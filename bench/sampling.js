@@ -1,6 +1,6 @@
 /**
- * Sampling speed beside that of Hugging Face transformers: one stream, with a key-value cache on both sides, drawing from the
- * whole distribution; and beside what reading all weights once for each token allows.
+ * Sampling speed beside Hugging Face transformers: one stream, with a KV cache on both sides, sampling from the whole
+ * distribution; and beside the bound set by memory bandwidth, since each token reads all weights once.
  *
  *     npm run build && node bench/sampling.js [nano|baby|gpt2 …] [--rounds 5] [--python .venv/bin/python]
  */
@@ -9,7 +9,7 @@ import { alternate, count, gpt, main, median, medianOf, python, times } from './
 import { shapeFlags, titles } from './training.js';
 
 const targets = { nano: 20, baby: 5, gpt2: 1.2 };
-/** Tokens of a text, which starts from one token and stays within the block, and texts in a round: a second or two of the rival's. */
+/** Tokens per text, which starts from one token and stays within the block, and texts per round: 1 or 2 s for the rival. */
 const tokens = { nano: 63, baby: 250, gpt2: 100 };
 const texts = { nano: 20, baby: 2, gpt2: 1 };
 const share = 0.7;
@@ -41,9 +41,9 @@ export async function measureSampling({ rounds, python: interpreter, models }, l
       target: `≥ ${targets[name]}×`,
       met: ours / rival >= targets[name],
     });
-    // Nano's weights fit in the second-level caches: memory does not bound it.
+    // Nano's weights fit in L2, so memory bandwidth is not the bound.
     if (name === 'nano') continue;
-    // The bandwidth swings with what the machine's other tenants do: each round is held against its own.
+    // Bandwidth varies with the load of other virtual machines, so each round is compared with its own measurement.
     const { bytesPerToken } = contenders[0].ready;
     const rates = answers[0].map(
       ({ seconds }, i) => (bytesPerToken * written) / seconds / answers[2][i].bandwidth,

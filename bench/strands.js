@@ -1,6 +1,6 @@
 /**
- * The speed-up by strands: Muon's update, and a whole training step, in strands and with every product shared by all threads. The
- * two alternate, on the model sizes of short runs of `gpt train`.
+ * Speed-up from strands: Muon's update and a whole training step, in strands and with every GEMM shared by all threads. The
+ * two alternate, on the model sizes that short runs of `gpt train` choose.
  *
  *     npm run build && node bench/strands.js [--rounds 15] [--threads 2]
  */
@@ -28,7 +28,7 @@ const VOCABULARY = 65;
 /** Duration of a measurement, in milliseconds. */
 const TURN = 100;
 
-/** A step's programs, loaded twice: as planned, and without strands. */
+/** The programs of a step, loaded twice: as planned, and without strands. */
 async function load(device, [nLayer, nHead, nEmbd, batchSize]) {
   const shape = { vocabSize: VOCABULARY, blockSize: CONTEXT, nLayer, nHead, nEmbd };
   const config = { ...llamaDefaults, arch: 'qwen3', ...shape, dropout: 0 };

@@ -1,7 +1,7 @@
 /**
  * Bits per byte of `gpt train TEXT --tokenizer KIND --minutes M` for several texts and tokenizers, beside the Kneser–Ney 5-gram
  * of `gpt eval --baselines` on the same tokens. The last tenth of the characters, at most 500,000, becomes a separate file
- * (--val-file), so that all tokenizers are trained on the same part of the text and evaluated on the same other part.
+ * (--val-file), so that with every tokenizer the model is trained and evaluated on the same parts of the text.
  *
  *     npm run build && node bench/sweep.js TEXT… [--tokenizers char,word,bpe] [--minutes 3] [--seeds 1,2,3]
  *       [--flags '--arch qwen3 --optimizer muon'] [--gpt bin/gpt.js]

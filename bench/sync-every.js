@@ -1,7 +1,7 @@
 /**
- * The validation loss that rare synchronizations cost: `gpt train --sync-every N` on several ranks, between a run whose ranks
- * share every step and one process that has the sequences of one rank alone, after as many steps. Losses are over the whole
- * validation split.
+ * The validation loss that infrequent synchronization costs: `gpt train --sync-every N` on several ranks, compared with a run
+ * whose ranks share every step and with one process that trains on the sequences of a single rank, after the same number of
+ * steps. Losses are over the whole validation split.
  *
  *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 512] [--seeds 1]
  *       [--optimizer adamw] [--flags '--outer-lr 0.5'] [--mpirun mpirun]
@@ -17,7 +17,7 @@ import { markdown } from './common.js';
 import { fail, mean, thisGpt, trainGpt, trainOnRanks, WrongUsage } from './runs.js';
 
 const SEQUENCES = 8;
-/** As many ranks can share a step. */
+/** The most ranks that can share a step. */
 const MICRO_BATCHES = 4;
 
 const words = (text) => text.split(' ').filter((word) => word !== '');
@@ -36,12 +36,12 @@ const recipes = {
     `--optimizer muon --learning-rate 3e-3 --min-lr 6e-5 --warmup-iters 20 --schedule wsd --lr-decay-start ${Math.round(0.5 * steps)}`,
 };
 
-/** Instead of the steps between synchronizations: all ranks share every step, or one has its sequences alone. */
+/** In place of the steps between synchronizations: all ranks share every step, or one rank trains alone. */
 const [SHARED, ALONE] = ['step (shared)', 'never: one alone'];
 
 /**
  * @param every steps between synchronizations, SHARED or ALONE
- * @returns the loss, and the megabytes that a rank sends per step: its share of all numbers to their owners, and its own to all
+ * @returns the loss, and the megabytes that a rank sends per step in a reduce-scatter and an all-gather
  */
 async function train(text, { ranks, every, seed, steps, optimizer, flags, launcher }) {
   const folder = mkdtempSync(join(tmpdir(), 'sync-every-'));

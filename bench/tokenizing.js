@@ -1,5 +1,5 @@
 /**
- * Tokenizing a file of 100 MB beside Hugging Face tokenizers, both with the same tokenizer.json.
+ * Tokenizing a 100 MB file beside Hugging Face tokenizers, both with the same tokenizer.json.
  *
  *     npm run build && node bench/tokenizing.js [char|word|bpe|FILE …] [--rounds 5] [--corpus data/moby-dick.txt] [--python …]
  *
@@ -14,9 +14,9 @@ import { tokenizers } from '../dist/tokenizer/registry.js';
 import { alternate, gpt, main, medianOf, python, times } from './common.js';
 
 const MEGABYTES = 100;
-/** How many times faster than tokenizers each has to be. */
+/** Target speeds relative to `tokenizers`. */
 const targets = { char: 5, word: 5, bpe: 1 };
-/** Of a vocabulary as small models of some size have it. */
+/** A typical vocabulary size for small models. */
 const BPE_SIZE = 8192;
 
 export async function measureTokenizing({ rounds, python: interpreter, corpus, models }, log) {
@@ -59,7 +59,7 @@ function writeTokenizer(path, kind, corpus) {
   return path;
 }
 
-/** The text again and again, up to a length. */
+/** Repeats the text up to a length. */
 function writeLarge(file, text, bytes) {
   const to = openSync(file, 'w');
   for (let written = 0; written < bytes;) written += writeSync(to, text);

@@ -1,6 +1,6 @@
 /**
- * Training speed and peak memory beside PyTorch's: the same architecture, fused AdamW, the best of eager and compiled, at its
- * best thread count.
+ * Training speed and peak memory beside PyTorch: same architecture, fused AdamW, the faster of eager and compiled, at
+ * PyTorch's best thread count.
  *
  *     npm run build && node bench/training.js [nano|baby|gpt2 …] [--rounds 5] [--python .venv/bin/python]
  *
@@ -56,7 +56,7 @@ export async function measureTraining({ rounds, python: interpreter, models }, l
       target: `≥ ${targets[name]}×`,
       met: seconds[rival] / seconds[0] >= targets[name],
     });
-    const least = Math.min(...peaks.slice(1)); // the more frugal of the two, whichever is faster
+    const least = Math.min(...peaks.slice(1)); // the lower of the two, even if the other is faster
     rows.push({
       work: `peak memory of training, ${titles[name]}`,
       ours: mb(peaks[0]),

@@ -1,6 +1,6 @@
 /**
- * Time of a decode step with weights held in float32, bfloat16 and q8, alternating: a Llama of 135 million parameters, the shape
- * of SmolLM2 135M, with random weights.
+ * Time of a decode step with weights in float32, bfloat16 and q8, alternating: a Llama in the shape of SmolLM2 135M, with
+ * random weights.
  *
  *     npm run build && node_modules/.bin/node bench/weights.js [--rounds 5] [--threads 2]
  */
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const [rounds, threads] = [Number(values.rounds), Number(values.threads)];
 /** Decode steps in a round: about a second. */
 const STEPS = 16;
-/** Context length, of which the prompt takes up a part. */
+/** Context length, and the tokens of it that the prompt takes up. */
 const [BLOCK, PROMPT] = [512, 16];
 
 const shape = { arch: 'llama', nLayer: 30, nHead: 9, nKvHead: 3, nEmbd: 576, blockSize: BLOCK };
@@ -41,7 +41,7 @@ const types = {
   q8: inQ8(() => 'f32'),
 };
 
-/** Random matrices, the same for each type. Their speed does not depend on their values. */
+/** Random matrices, the same for each type. Speed does not depend on their values. */
 function load(targets) {
   const numbers = Float32Array.from({ length: 2 ** 16 }, (_, i) => Math.sin(i * i) / 16);
   for (const target of targets) {

@@ -43,7 +43,7 @@ const { values, positionals } = parseArgs({
   },
 });
 
-/** A well-known shape, or that with some of its numbers changed. */
+/** A well-known shape, with any dimensions given as flags replaced. */
 function modelOf() {
   const { config, batchSize, optimizer } = benchModels[values.model];
   const chosen = {
@@ -149,7 +149,7 @@ const work = {
   },
 };
 
-/** Of the ids of the first 100,000 characters: the contenders must agree on them. */
+/** Hash of the ids of the first 100,000 characters, on which the contenders must agree. */
 function hashOfStart(tokenizer) {
   const encoder = tokenizer.encoder();
   const text = readFileSync(values.file, 'utf8').slice(0, 100_000);

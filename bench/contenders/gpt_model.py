@@ -43,7 +43,7 @@ class GPT(nn.Module):
                 nn.init.zeros_(p)
 
     def forward(self, ids, targets, reduction="mean"):
-        """Cross-entropy in nats of `targets` [B,T], of which −1 are not counted."""
+        """Cross-entropy in nats of `targets` [B,T]; targets of −1 are masked."""
         x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1], device=ids.device))
         x = F.dropout(x, self.dropout, self.training)
         for block in self.blocks:
@@ -55,7 +55,7 @@ class GPT(nn.Module):
 
 
 def adamw(model, learning_rate, weight_decay=0.1, beta2=0.99):
-    """AdamW that decays matrices only. Fused, which nanoGPT uses on GPUs only, because it is faster."""
+    """AdamW that decays matrices only; fused because that is faster, although nanoGPT does so only on GPUs."""
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

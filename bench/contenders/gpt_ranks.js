@@ -1,5 +1,5 @@
 /**
- * This program on several ranks as a contender, see bench/common.js: one model, whose micro-batches the ranks share.
+ * This program on several ranks as a contender, see bench/common.js: the ranks share the micro-batches of one model.
  *
  *     mpirun -n 2 node bench/contenders/gpt_ranks.js --model baby --batch 8 --micro-batches 2 [--threads 1]
  *

@@ -1,4 +1,4 @@
-/** The recipe of a step that is timed: the values do not change how long it takes. */
+/** Optimizer options of a timed step; their values do not affect its duration. */
 export const optimizerOptions = (optimizer) => ({
   optimizer,
   beta1: 0.9,

@@ -86,7 +86,7 @@ def train_step(step):
 
 @torch.no_grad()
 def validation_loss():
-    """Mean over all characters but the first, in adjacent windows, as in `gpt eval`. The clock is stopped."""
+    """Mean loss over all characters but the first, in adjacent windows, as in `gpt eval`. The clock is stopped meanwhile."""
     global paused
     start = time.monotonic()
     model.eval()
@@ -103,7 +103,7 @@ def validation_loss():
 
 
 def train_until(seconds, step):
-    """At least one step, until the clock shows `seconds`; returns the next step."""
+    """Trains until the clock shows `seconds`, at least one step; returns the next step."""
     train_step(step)
     step += 1
     while elapsed() < seconds:
