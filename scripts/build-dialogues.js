@@ -1,5 +1,5 @@
 // Writes the dialogues of the README's chat model: data/dialogues.jsonl for training, and data/dialogues-heldout.jsonl with
-// phrasings that are not in it. Everything they say is in scripts/dialogues/ (MIT, like the rest of the project).
+// phrasings that are not in it. All of their content is in scripts/dialogues/ (MIT, like the rest of the project).
 //
 // Each line is an object with "messages", and "group": what the conversation is about or, in the held-out file, what is new
 // in it. The same bytes on every machine.
@@ -27,7 +27,7 @@ const oneOf = (list) => list[random(list.length)];
 const message = (role, content) => ({ role, content });
 const turn = (question, answer) => [message('user', question), message('assistant', answer)];
 
-/** A question as many people type it. */
+/** A question in lower case without a final mark, as many people type. */
 const typed = (question) => question.toLowerCase().replace(/[?.!]$/, '');
 
 const article = (noun) => (/^[aeiou]/.test(noun) ? 'an' : 'a');
@@ -69,7 +69,7 @@ for (const question of newUnknownQuestions) hold('new subject', turn(question, u
 
 for (const { name, items, ask, answer, again } of families) {
   const phrasings = ask.slice(0, -1);
-  /** Which phrasings of an item are held out. */
+  /** True if phrasing `p` of item `i` is held out. */
   const isLeftOut = (i, p) => p === i % phrasings.length || p === (i + 3) % phrasings.length;
   const trainedOf = (i) => phrasings.filter((_, p) => !isLeftOut(i, p));
   items.forEach((item, i) => {

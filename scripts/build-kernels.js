@@ -1,7 +1,7 @@
 /**
- * Compiles the AssemblyScript kernels, once for each mode a JavaScript engine may offer, into dist/kernels/. The table of
- * instructions is turned into AssemblyScript first (kernel-dispatch.js): a kernel that it names and src/kernels/ lacks is a
- * compile error.
+ * Compiles the AssemblyScript kernels into dist/kernels/, once per set of WebAssembly features that a JavaScript engine may
+ * support. AssemblyScript is first generated from the table of instructions (kernel-dispatch.js): a kernel that is in the
+ * table but not in src/kernels/ is a compile error.
  *
  * --sources: only writes src/kernels/generated/, which type-checking the kernels needs.
  */
@@ -56,7 +56,7 @@ const variants = {
   revectorize: { RELAXED: 1, MR: PANEL_ROWS, NR: PANEL_COLUMNS, MAY_USE_NATIVE: 1 },
 };
 
-/** What the host declares and the kernels use, see engine/wasm/address-space.ts and engine/signatures.ts. */
+/** Declarations of the host that the kernels use, see engine/wasm/address-space.ts and engine/signatures.ts. */
 const {
   CACHE_LINE,
   CONTROL,

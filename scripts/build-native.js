@@ -1,6 +1,6 @@
 /**
  * Writes the library of AVX-512 machine code to dist/kernels/. Its bytes depend on src/engine/native/ alone. The program
- * verifies their hash before it loads the library, so a change to these kernels requires a change to
+ * verifies its hash before loading it, so a change to these kernels requires a change to
  * src/engine/native/library-hash.ts.
  */
 import { hash } from 'node:crypto';

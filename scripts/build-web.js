@@ -1,4 +1,4 @@
-// Builds the page that trains in a browser: dist/web, which any static server can serve. Needs `npm run build` before.
+// Builds the page that trains in a browser: dist/web, which any static server can serve. Run `npm run build` first.
 import { build } from 'esbuild';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = join(root, 'src', 'web');
 const out = join(root, 'dist', 'web');
 
-/** Modules of Node, and what stands for them in a page. */
+/** Node's modules, and their replacements in a page. */
 const substitutes = {
   fs: 'fs',
   os: 'os',
@@ -62,7 +62,7 @@ for (const path of assets) copy(path, 'assets');
 copy(join('data', 'moby-dick.txt'), 'assets'); // the example
 copy(join('src', 'web', 'style.css'), '');
 
-// A report shown within the page is bound by the page's policy: it allows the scripts that reports contain, by hash.
+// The page's content security policy also applies to a report shown in it, so it allows the reports' scripts by hash.
 const hashes = assets
   .filter((path) => path.endsWith('.js'))
   .map(

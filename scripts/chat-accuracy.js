@@ -1,9 +1,9 @@
-// How many answers of a chat model are exactly those of a file of conversations:
+// Measures how many of a chat model's answers are identical to those in a file of conversations:
 //
 //     node scripts/chat-accuracy.js checkpoints/dialogues-1 data/dialogues-heldout.jsonl [options of gpt chat]
 //
-// Each conversation is held anew by `gpt chat`, and the answer to its last message counts. With "group" in the file, the
-// share of each group is printed too. `--wrong` prints the answers that are not exact.
+// `gpt chat` answers the last message of each conversation, in a new chat. If the file has "group", the share of each group
+// is printed too. `--wrong` prints the answers that differ.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -30,11 +30,11 @@ const child = spawn(process.execPath, [gpt, 'chat', model, '--json', '--quiet', 
 });
 const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 
-/** As `gpt chat` reads it: a line, with \n for a line break. */
+/** Sends a message as `gpt chat` reads it: one line, with \n for a line break. */
 const send = (line) => child.stdin.write(`${line.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`);
 
 async function answerTo(message) {
-  send(` ${message}`); // after a space, a slash starts no command
+  send(` ${message}`); // the space keeps a leading slash from being read as a command
   const { value, done } = await lines.next();
   if (done) throw new Error('gpt chat has ended');
   const { assistant, error } = JSON.parse(value);

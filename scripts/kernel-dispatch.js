@@ -1,6 +1,6 @@
 /**
- * The AssemblyScript that follows from what the host declares: a class for each instruction of engine/signatures.ts, with its
- * arguments as named fields, the dispatcher that calls the kernels, and the constants that host and kernels share.
+ * Generates AssemblyScript from the host's declarations: a class for each instruction of engine/signatures.ts, with its
+ * arguments as named fields; the dispatcher that calls the kernels; and the constants that host and kernels share.
  */
 
 const header = '// Written by scripts/kernel-dispatch.js.\n';
@@ -27,7 +27,7 @@ function fieldsOf(parameters) {
   });
 }
 
-/** A class without constructor or header, laid over 32-bit words in memory. */
+/** An unmanaged class, a view of 32-bit words in memory. */
 const structure = (name, fields) =>
   `\n@unmanaged\nexport class ${name} {\n${fields.map((field) => `  ${field.name}: ${field.type};\n`).join('')}}\n`;
 
@@ -66,7 +66,7 @@ export function constantDeclarations(constants) {
 /**
  * generated/dispatch.ts: calls the kernel of the instruction at an address; returns the address of the next one.
  *
- * @param files where each kernel is: Map of its name to a file of src/kernels/
+ * @param files Map from the name of each kernel to its file in src/kernels/
  */
 export function dispatcher(signatures, files) {
   const kernels = Object.keys(signatures);
@@ -87,6 +87,6 @@ ${cases.join('')}    default:
 `;
 }
 
-/** The kernels in an AssemblyScript source: its exported functions of an instruction. */
+/** The kernels in an AssemblyScript source: the exported functions that take an instruction's arguments. */
 export const kernelsIn = (text) =>
   [...text.matchAll(/^export function (\w+)\(args: \w+Arguments\)/gm)].map(([, name]) => name);

@@ -1,8 +1,8 @@
 /**
  * Writes the GEMM micro-kernels in AssemblyScript: each computes an MR×NR tile of C from MR numbers of A and NR numbers of B
  * for each k. The tile stays in registers; a step of k loads NR + MR numbers for MR·NR multiply-adds. Every element is summed
- * in order of k, whatever tile it belongs to. `microKernel` reads A in panels, `microKernelOfRows` reads rows of A in place, for
- * operands that are in L1 or L2: rows further away cost as much as packing them.
+ * in order of k, whatever tile it belongs to. `microKernel` reads A in panels, `microKernelOfRows` reads rows of A in place,
+ * for operands in L1 or L2: reading rows from further away costs as much as packing them.
  *
  * The tile of each build; docs/speed.md has the throughput of each:
  *   4×8   plain SIMD, multiply and add
@@ -35,7 +35,7 @@ function step(MR, NR, number, a, b) {
 
 const at = (pointer, offset) => (offset === 0 ? pointer : `${pointer}, ${offset}`);
 
-/** Stores a tile as `out` says. Of each pair of vectors the upper half is stored first, see src/kernels/elementwise.ts. */
+/** Stores a tile according to `out`. The upper vector of each pair is stored first, see src/kernels/elementwise.ts. */
 function storeTile(MR, vectors) {
   const row = (i) => (i === 0 ? 'c' : `row${i}`);
   const tile = (line) => range(MR).flatMap((i) => vectors.map((j) => line(i, j)));
@@ -104,8 +104,8 @@ ${kernel(tile, 'microKernel', {
   next: () => ['a += lda;'],
 })}
 /**
- * The same for A as MR rows of k contiguous numbers, \`lda\` bytes from one row to the next. Only the first \`out.rows\` rows
- * are read: the last of them stands in for those beyond it.
+ * \`microKernel\` for A as MR rows of k contiguous numbers, \`lda\` bytes apart. Only the first \`out.rows\` rows are read:
+ * the last of them stands in for those beyond it.
  */
 ${kernel(tile, 'microKernelOfRows', {
   a: 'a0',

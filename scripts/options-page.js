@@ -28,7 +28,7 @@ model, batch size and learning rate for the text and the time ([recipe.md](recip
 /** The most names that a cell lists. */
 const MAX_NAMES = 20;
 
-/** The page as it should be. */
+/** The up-to-date page. */
 export async function optionsPage() {
   const sections = groups.map((group) => {
     const rows = [...optionTable()].filter(([, row]) => row.group === group).map(tableRow);

@@ -1,5 +1,5 @@
 /**
- * Draws what a report looks like, for the README: docs/pictures/report.png. Needs Chromium (test/browser/chromium.ts).
+ * Takes a screenshot of a report for the README: docs/pictures/report.png. Needs Chromium (test/browser/chromium.ts).
  *
  *     npx tsx scripts/report-picture.ts REPORT.html
  */

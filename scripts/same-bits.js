@@ -1,13 +1,13 @@
 /**
- * Do two versions of the program compute the same bits? Trains small models with the older one on a single thread and with
- * the newer one on 1, 2 and 3, and compares every byte of the model, the optimizer's moments, the losses and the samples. Runs
- * with options that the older version lacks are compared with themselves on one thread.
+ * Checks that two versions of the program are bit-identical. Trains small models with the older one on a single thread and
+ * with the newer one on 1, 2 and 3, and compares every byte of the model, the optimizer's moments, the losses and the
+ * samples. Runs with options that the older version lacks are compared with the newer version's run on one thread.
  *
  *     git worktree add ../before HEAD~1 && (cd ../before && npm ci)
  *     npm run build && node scripts/same-bits.js ../before [CHECKOUT]
  *
- * CHECKOUT: the version to compare, by default the one this script belongs to. Both need dist/ to be up to date.
- * Exit code 0: all bits are the same; 1: some differ; 2: wrong usage. Takes about a minute on two idle cores.
+ * CHECKOUT is the newer version, by default the one this script belongs to. In both, dist/ must be up to date.
+ * Exit code 0: bit-identical; 1: some bits differ; 2: wrong usage. Takes about a minute on two idle cores.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,8 +19,8 @@ const here = fileURLToPath(new URL('..', import.meta.url));
 const THREADS = [1, 2, 3];
 
 /**
- * What is trained: each architecture, optimizer and tokenizer at least once, sizes that are no multiple of a vector or a
- * tile, and activations large enough to be recomputed in the backward pass (the last).
+ * The runs cover each architecture, optimizer and tokenizer at least once, sizes that are not multiples of a vector or a
+ * tile, and (the last one) activations large enough to be recomputed in the backward pass.
  */
 const runs = {
   'pre-norm, AdamW, char': '--n-layer 2 --n-head 3 --n-embd 36 --block-size 29 --batch-size 5 --max-iters 12',
@@ -48,7 +48,7 @@ const runs = {
     '--n-layer 2 --n-head 2 --n-embd 64 --block-size 128 --batch-size 16 --max-iters 4 --eval-iters 2',
 };
 
-/** Runs a command of a version; returns what it printed. */
+/** Runs a command of a version; returns its output. */
 function gpt(checkout, cwd, command) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('GPT_')));
   const result = spawnSync(process.execPath, [join(checkout, 'bin/gpt.js'), ...command.split(' ')], {
@@ -69,7 +69,7 @@ function expectedFrom(checkout, flags) {
   }
 }
 
-/** Trains a model and samples from it. @returns what is compared, by name */
+/** Trains a model and samples from it. @returns the parts to compare, by name */
 function train(checkout, flags, threads) {
   const folder = join(work, 'run');
   const sampled = `--threads ${threads} --unk replace -m run`;
@@ -87,13 +87,13 @@ function train(checkout, flags, threads) {
   };
 }
 
-/** The lines of a log without times, nor the tokens that follow from the step and that older versions lack. */
+/** The lines of a log without times, and without token counts, which follow from the step and which older versions lack. */
 const lossesIn = (path) =>
   Buffer.from(
     readFileSync(path, 'utf8').replaceAll(/,"tokens_seen":\d+,"elapsed_seconds":[ \d.]+(?=}$)/gm, ''),
   );
 
-/** Equal, or how far: a safetensors file may differ in its header alone. */
+/** Describes a comparison; safetensors files may differ in their headers alone. */
 function compared(name, before, after) {
   if (before.equals(after)) return 'same';
   if (name !== 'model' && name !== 'optimizer') return 'DIFFERENT';

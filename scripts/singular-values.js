@@ -2,7 +2,7 @@
  * The singular values of a matrix, largest first: square roots of the eigenvalues of A·Aᵀ, by cyclic Jacobi rotations (Golub &
  * Van Loan, section 8.5).
  *
- * @param numbers [rows, columns], row by row; rows ≤ columns
+ * @param numbers [rows, columns], row-major; rows ≤ columns
  */
 export function singularValues(numbers, [rows, columns]) {
   const A = Array.from({ length: rows }, (_, i) =>

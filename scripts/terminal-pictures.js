@@ -1,6 +1,6 @@
 /**
- * Records what commands show on a terminal and draws it, for the README: docs/pictures/*.svg. Needs tmux, and a machine
- * that has nothing else to do, as speeds are shown.
+ * Draws the terminal output of commands for the README: docs/pictures/*.svg. Needs tmux, and an idle computer, because speeds
+ * are shown.
  *
  *     node scripts/terminal-pictures.js
  */
@@ -15,9 +15,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const SESSION = `gpt-pictures-${process.pid}`;
 const PROMPT = '$ ';
 
-/** What to type, how large the terminal is, and the text whose appearance is the moment of the picture. */
+/** Command line, size of the terminal, and the text after whose appearance the picture is taken. */
 const pictures = {
-  // The others show the model that this one trains.
+  // Trains the model that the other pictures show.
   train: {
     line: 'npx gpt train data/moby-dick.txt --minutes 1',
     columns: 100,
@@ -40,7 +40,7 @@ const pictures = {
 
 const tmux = (...args) => execFileSync('tmux', args, { encoding: 'utf8', cwd: root });
 
-/** A folder like a fresh checkout, so that runs of yours are neither shown nor changed. */
+/** A folder like a fresh checkout, so that the user's runs are neither shown nor changed. */
 const folder = mkdtempSync(join(tmpdir(), 'pictures-'));
 symlinkSync(join(root, 'data'), join(folder, 'data'));
 const program = `npx() { shift; GPT_STARTED_AS=node_modules/.bin/gpt '${process.execPath}' '${join(root, 'bin/gpt.js')}' "$@"; }`;
@@ -91,7 +91,7 @@ function indexed(n) {
   return `rgb(${r},${g},${b})`;
 }
 
-/** Changes the style as the numbers of an SGR sequence say (ECMA-48, 8.3.117). */
+/** Applies the codes of an SGR sequence to a style (ECMA-48, 8.3.117). */
 function restyle(style, codes) {
   for (let i = 0; i < codes.length; i++) {
     const code = codes[i];
@@ -127,7 +127,7 @@ function spansOf(line) {
   for (const [piece, sequence] of line.matchAll(/\u001b\[([\d;]*)m|[^\u001b]+/g)) {
     if (sequence !== undefined) style = restyle(style, sequence.split(';').map(Number));
     else {
-      // Renderers collapse spaces: stretches of words, each at its column. Boxes keep theirs.
+      // Renderers collapse spaces, so each stretch of words is placed at its column. Boxes keep theirs.
       for (const match of piece.matchAll(
         style.background === undefined && !style.inverse ? /\S+(?: \S+)*/g : /.+/g,
       ))

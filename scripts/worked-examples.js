@@ -3,8 +3,8 @@
  *
  *     node scripts/worked-examples.js checkpoints/docs
  *
- * and draws the figures in docs/figures/, unless --no-figures is given. The model's arithmetic is written out once more here, in plain loops, and
- * compared with the engine's before anything is printed.
+ * and draws the figures in docs/figures/, unless --no-figures is given. The model's arithmetic is reimplemented here in plain
+ * loops and compared with the engine's before anything is printed.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { costOf } from '../dist/engine/cost.js';
@@ -254,7 +254,7 @@ ${body}
 `;
 const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replace(' ', '␣');
 
-// Attention: a map per head, rows look at columns.
+// Attention: one map per head; row i attends to column j.
 const cell = 13;
 const panel = cell * letters.length;
 const panels = pass.maps.flatMap((heads, l) =>
@@ -357,7 +357,7 @@ const numbersOf = (tensors) =>
   Promise.all(tensors.map(({ shape, read }) => read(new Float64Array(elements(shape)))));
 const start = await numbersOf(parameters);
 const slope = await numbersOf(trainer.gradients());
-/** The loss after a step of this size against the gradient. */
+/** The loss after a step of this size along the negative gradient. */
 function after(stepSize) {
   parameters.forEach((tensor, i) => tensor.write(start[i].map((x, j) => x - stepSize * slope[i][j])));
   return trainer.evaluate([batch]);
@@ -381,7 +381,7 @@ for (const j of [0, 1, 2]) {
   );
 }
 
-/** Newton–Schulz on x [M,N] with M ≤ N, written out. */
+/** Newton–Schulz on x [M,N] with M ≤ N, in plain loops. */
 function orthogonalized(x, M, N) {
   const length = norm(Array.from(x));
   let y = Array.from(x, (each) => each / length);

@@ -1,6 +1,6 @@
 // Simple questions in families: what is asked about each item, and how. {x} is the item, {X} the same at the start of a
-// sentence, {y} the answer in a few words; {a x} has an article. The last of `ask` is in no dialogue for training; of the others, each item leaves
-// out two.
+// sentence, {y} the answer in a few words; {a x} has an article. The last of `ask` is in no dialogue for training; of the
+// others, each item leaves out two.
 
 const pairs = (text) =>
   text

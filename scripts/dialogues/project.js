@@ -1,5 +1,5 @@
-// What the dialogues say about this project: an answer, then questions that it answers. The last question of each is held
-// out. Every answer is true of the program in this repository.
+// Dialogues about this project: an answer, then questions that it answers. The last question of each is held out. Every
+// answer must be true of the program in this repository.
 export const project = [
   [
     'gpt is a program that trains GPT language models on your own text.',
@@ -412,7 +412,7 @@ export const project = [
   ],
 ];
 
-// Words of the field.
+// Terms of machine learning.
 export const terms = [
   [
     'A token is a piece of text that a model reads as one unit.',
@@ -614,7 +614,7 @@ export const terms = [
   ],
 ];
 
-// What people say besides questions.
+// Messages other than questions.
 export const smallTalk = [
   [
     'Hello! What would you like to know?',
@@ -689,7 +689,7 @@ export const smallTalk = [
   ],
 ];
 
-// Beyond what the dialogues are about. What is asked for is nowhere in them.
+// Questions that the dialogues do not cover. Nothing in them gives an answer.
 export const unknownAnswer = 'I do not know.';
 export const unknownQuestions = [
   'What is the weather like?',

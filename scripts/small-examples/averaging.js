@@ -1,4 +1,4 @@
-/** The numbers of docs/understanding/averaging.md that need no model. */
+/** Computes the numbers of docs/understanding/averaging.md that need no model. */
 import { plan } from '../../dist/autodiff/plan.js';
 import { createTape } from '../../dist/autodiff/tape.js';
 import { Layout } from '../../dist/engine/memory.js';
@@ -8,7 +8,7 @@ import { recordAverage } from '../../dist/train/record-update.js';
 import { averageRate } from '../../dist/train/weight-average.js';
 import { agree, fixed, out, title } from './common.js';
 
-/** The average of one number after each of its updates, by the engine. */
+/** The average of one number after each update, computed by the engine. */
 async function engineAverages(xs, decay) {
   const device = createReferenceBackend('float64');
   const layout = new Layout();

@@ -1,4 +1,4 @@
-/** What the examples share: printing, vectors, and ops on the engine. */
+/** Shared by the examples: printing, vectors, and running ops on the engine. */
 import { differentiate } from '../../dist/autodiff/gradients.js';
 import { plan } from '../../dist/autodiff/plan.js';
 import { createTape } from '../../dist/autodiff/tape.js';
@@ -22,7 +22,7 @@ export const ones = (n) => Array.from({ length: n }, () => 1);
 export const norm = (a) => Math.sqrt(dot(a, a));
 export const rms = (a) => norm(a) / Math.sqrt(a.length);
 
-/** Throws unless the engine's numbers are the ones computed here. */
+/** Throws unless the engine's numbers agree with those computed here. */
 export function agree(what, ours, engine, tolerance = 1e-9) {
   const worst = Math.max(...ours.map((x, i) => Math.abs(x - engine[i])));
   if (ours.length !== engine.length || !(worst < tolerance))
@@ -75,7 +75,7 @@ export const slope = (f, x, dOut, h = 1e-5) =>
   });
 
 export const EPSILON = llamaDefaults.rmsNormEpsilon;
-/** With weights of 1. */
+/** RMSNorm with weights of 1. */
 export const rmsNorm = (x) => {
   const rstd = 1 / Math.sqrt(dot(x, x) / x.length + EPSILON);
   return x.map((each) => each * rstd);

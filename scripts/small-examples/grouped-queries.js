@@ -1,4 +1,4 @@
-/** The numbers of docs/understanding/grouped-queries.md. */
+/** Computes the numbers of docs/understanding/grouped-queries.md. */
 import { architectureOf } from '../../dist/model/architectures/registry.js';
 import { countParameters } from '../../dist/model/parameters.js';
 import { out, title, fixed, list, dot, agree, runOp, small } from './common.js';

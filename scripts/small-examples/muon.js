@@ -1,4 +1,4 @@
-/** The numbers of docs/understanding/muon.md. */
+/** Computes the numbers of docs/understanding/muon.md. */
 import { plan } from '../../dist/autodiff/plan.js';
 import { createTape } from '../../dist/autodiff/tape.js';
 import { costOf } from '../../dist/engine/cost.js';
@@ -21,7 +21,7 @@ const singularValues = (x) => {
   return [Math.sqrt((p + r) / 2 + spread), Math.sqrt(Math.max(0, (p + r) / 2 - spread))];
 };
 
-/** One update of a matrix from 0 by the engine. */
+/** One update of a zero matrix, computed by the engine. */
 async function muonStep(shape, gradient, { isTransposed, momentum, learningRate, weights }) {
   const device = createReferenceBackend('float64');
   const layout = new Layout();

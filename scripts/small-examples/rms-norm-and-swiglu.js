@@ -1,4 +1,4 @@
-/** The numbers of docs/understanding/rms-norm-and-swiglu.md. */
+/** Computes the numbers of docs/understanding/rms-norm-and-swiglu.md. */
 import { elements, parameterTable } from '../../dist/model/parameters.js';
 import {
   out,

@@ -1,4 +1,4 @@
-/** The numbers of docs/understanding/rotary.md. */
+/** Computes the numbers of docs/understanding/rotary.md. */
 import { rotaryFrequencies, rotaryTable } from '../../dist/autodiff/ops/rotary.js';
 import {
   out,
