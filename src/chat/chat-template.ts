@@ -123,7 +123,7 @@ class TemplateWorker implements Renderer {
   #refuse(): never {
     throw templateError(
       this.#name,
-      `the template takes more than ${this.#seconds} s of computing, or more than ${MEGABYTES} MB of memory`,
+      `the template takes more than ${this.#seconds} s of CPU time, or more than ${MEGABYTES} MB of memory`,
     );
   }
 }

@@ -126,7 +126,8 @@ function textOfParts(content: unknown): string | undefined {
 export function checkOrder(conversation: Conversation, fail: Refuse): void {
   if (conversation.length === 0) fail('has no messages');
   conversation.forEach(({ role }, i) => {
-    if (role === 'system' && i > 0) fail(`has a system message in place ${i + 1}; only the first may be one`);
+    if (role === 'system' && i > 0)
+      fail(`has a system message at position ${i + 1}; only the first message may be one`);
     if (i > 0 && role === conversation[i - 1].role)
       fail(`has two messages of the ${role} in a row, ${i} and ${i + 1}`);
   });

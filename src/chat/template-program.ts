@@ -149,7 +149,7 @@ const LONGEST_REASON = 200;
 /** The reason of an error of the interpreter or of a template, on one line. */
 export function whyOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RangeError && message.includes('call stack')) return 'it is nested too deep';
+  if (error instanceof RangeError && message.includes('call stack')) return 'it is nested too deeply';
   const line = message.replaceAll(/\s+/gu, ' ').trim();
   return line.length > LONGEST_REASON ? `${line.slice(0, LONGEST_REASON).toWellFormed()}…` : line;
 }

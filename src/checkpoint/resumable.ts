@@ -43,7 +43,7 @@ export function checkResumable(folder: string): void {
   if (foreign !== undefined)
     throw new UserError(
       'output-exists',
-      `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'no complete checkpoint'}`,
+      `${foreign.folder} is ${isTrainerCheckpoint(foreign.folder) ? "a checkpoint of Hugging Face's Trainer" : 'not a complete checkpoint'}`,
       { hint: 'move it out of the run, which needs that name' },
     );
 }

@@ -75,7 +75,7 @@ export function ggufModel(
       ...(unaligned.length === 0
         ? []
         : [
-            `${unaligned.length} matrices have rows that are no multiple of ${BLOCK} long, which ${dtype} needs; they are f16`,
+            `${unaligned.length} matrices have rows whose length is not a multiple of ${BLOCK}, as ${dtype} requires; they are stored as f16`,
           ]),
     ],
   };

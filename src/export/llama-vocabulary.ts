@@ -116,7 +116,9 @@ function sentencePieceParts(
   );
   const found = scoresOf(vocabulary, mergesOf(json), entries.length);
   if ('problem' in found)
-    throw unsupported(`${found.problem}; llama.cpp builds every token in every way, in the order of tokens`);
+    throw unsupported(
+      `${found.problem}; llama.cpp instead merges any two symbols that form a token, in order of the tokens' scores`,
+    );
   return {
     metadata: {
       'tokenizer.ggml.model': 'llama',

@@ -69,7 +69,7 @@ export function refuseOccupiedFile(output: string, { force, source }: Omit<Desti
   if (stats.isDirectory() || !stats.isFile())
     throw new UserError(
       'wrong-file-kind',
-      `${output} is ${stats.isDirectory() ? 'a folder' : stats.isSymbolicLink() ? 'a link' : 'no regular file'}, which is not replaced`,
+      `${output} is ${stats.isDirectory() ? 'a folder' : stats.isSymbolicLink() ? 'a link' : 'not a regular file'}, which is not replaced`,
       { hint: `name another ${optionName('output')}` },
     );
   if (realpathSync(dirname(output)) === realpathSync(source))

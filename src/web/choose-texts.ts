@@ -44,7 +44,7 @@ export function letTextsBeChosen(changed: () => void): void {
   const readFiles = (files: FileList): void =>
     receive(
       Array.from(files, (file) => ({ name: file.name, bytes: file.arrayBuffer() })),
-      'cannot be read. Of a folder, drop the files.',
+      'cannot be read. Instead of a folder, drop its files.',
     );
 
   input.addEventListener('change', () => {

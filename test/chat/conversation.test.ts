@@ -94,7 +94,7 @@ describe('a conversation', () => {
       'message 1 whose "content" is [{"type":"image"',
     ],
     ['a NUL character', { messages: [{ role: 'user', content: 'a\0' }] }, 'NUL character'],
-    ['a late system message', { messages: messages('user', 'system') }, 'a system message in place 2'],
+    ['a late system message', { messages: messages('user', 'system') }, 'a system message at position 2'],
     [
       'one side twice',
       { messages: messages('user', 'assistant', 'assistant') },

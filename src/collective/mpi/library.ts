@@ -64,7 +64,7 @@ const isMissing = (reason: string, path: string): boolean =>
 function identify(library: DynamicLibrary, launcher: Launcher): OpenLibrary | string {
   const text = versionOf(library);
   if (text === undefined)
-    return 'has no MPI_Get_library_version, so it is no MPI library, or one from before MPI 3';
+    return 'has no MPI_Get_library_version: it is not an MPI library, or older than MPI 3';
   const version = shortVersion(text);
   const family = familyOf(text);
   if (family !== undefined && !familiesOf[launcher].includes(family))
