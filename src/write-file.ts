@@ -244,7 +244,7 @@ export function makeFolder(path: string): void {
   const existing = statSync(path, { throwIfNoEntry: false });
   if (existing?.isDirectory() === false)
     throw new UserError('wrong-file-kind', `${path} is a file, not a folder`, {
-      hint: 'name another folder',
+      hint: 'choose another folder',
     });
   if (existing !== undefined) return;
   const parent = dirname(path);

@@ -98,12 +98,12 @@ function openBase(
       'file-not-found',
       `${file}: "base_model_name_or_path" ${basePath === undefined ? 'names no model' : `is ${shownJson(basePath)}, and that folder does not exist`}`,
       {
-        hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then name it with ${optionName('base')}`,
+        hint: `${(basePath && hubHint(basePath)) ?? 'get the base model first'}; then pass it with ${optionName('base')}`,
       },
     );
   if (existsSync(join(found, ADAPTER_CONFIG)) && !isWholeModel(found))
     throw new UserError('unsupported-format', `${found}, the base of ${folder}, is itself an adapter`, {
-      hint: `merge that one first, and name the result with ${optionName('base')}`,
+      hint: `merge that one first, and pass the result with ${optionName('base')}`,
     });
   return openWholeModel(found);
 }
@@ -150,7 +150,7 @@ function checkAdapted(file: string, config: ModelConfig): ModelConfig {
     throw new UserError(
       'mismatched-files',
       `${file}: "target_modules" names layers that the base model does not have: ${shownJson(lora?.targets)}`,
-      { hint: `the adapter belongs to another base model; name the right one with ${optionName('base')}` },
+      { hint: `the adapter belongs to another base model; pass the right one with ${optionName('base')}` },
     );
   }
 }
@@ -192,7 +192,7 @@ export function checkBase(path: string, base: ModelFolder, { base: { fingerprint
     'mismatched-files',
     `${path} was trained on other weights than those in ${base.folder}`,
     {
-      hint: `the base model has changed since: name the one it was trained on with ${optionName('base')}`,
+      hint: `the base model has changed since: pass the one it was trained on with ${optionName('base')}`,
     },
   );
 }

@@ -55,14 +55,14 @@ export function checkRunFolder(path: string): void {
     throw new UserError('file-not-found', `there is no run ${folder}`, { hint: hintForMissingRun(folder) });
   if (stats.isSymbolicLink())
     throw new UserError('symbolic-link', `${folder} is a symbolic link, which is not followed here`, {
-      hint: 'name the folder that it points to',
+      hint: 'pass the folder that it points to',
     });
-  if (!stats.isDirectory()) throw refused('is a file, not a run', 'name the folder of a run');
+  if (!stats.isDirectory()) throw refused('is a file, not a run', 'pass the folder of a run');
   if (stateFileOf(folder) !== undefined)
-    throw refused('is a checkpoint, not a run', 'name the run, the folder that contains it');
+    throw refused('is a checkpoint, not a run', 'pass the run, which is the folder that contains it');
   const isNew = isVacant(folder) && resolve(dirname(folder)) === resolve(RUNS); // killed before it wrote anything
   if (!isRun(folder) && !isNew)
-    throw refused('is not the folder of a run', 'name a run, such as those under checkpoints/');
+    throw refused('is not the folder of a run', 'pass a run, such as those under checkpoints/');
 }
 
 /**

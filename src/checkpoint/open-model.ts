@@ -21,7 +21,7 @@ export function openModelFolder(path: string, opening: AdapterOpening = {}): Mod
     'conflicting-options',
     `${optionName('base')} has no effect: ${path} is not an adapter`,
     {
-      hint: 'omit it, or name the adapter as the model',
+      hint: 'omit it, or pass the adapter as the model',
     },
   );
 }

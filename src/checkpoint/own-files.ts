@@ -184,7 +184,7 @@ export function removeRun(folder: string): void {
     (isOwn ? undefined : RUN_FILES.map((file) => join(folder, file)).find((path) => existsSync(path)));
   if (inTheWay !== undefined)
     throw new UserError('output-exists', `${inTheWay} is not part of a run, so it is not replaced`, {
-      hint: `name another ${optionName('outDir')}, or move it away`,
+      hint: `choose another ${optionName('outDir')}, or move it away`,
     });
   for (const { folder: checkpoint } of checkpointsOf(folder)) removeCheckpoint(checkpoint);
   for (const file of readdirSync(folder)) if (isRecognized(folder, file)) rmSync(join(folder, file));

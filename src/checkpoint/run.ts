@@ -118,7 +118,7 @@ export function createRun(
 function checkVacant(folder: string, overwrite: boolean): void {
   if (!statSync(folder).isDirectory())
     throw new UserError('wrong-file-kind', `${folder} is a file; a run needs a folder`, {
-      hint: `name another ${optionName('outDir')}`,
+      hint: `choose another ${optionName('outDir')}`,
     });
   if (!overwrite && readdirSync(folder).some((file) => file !== LOCK)) throw notEmpty(folder);
 }
@@ -127,8 +127,8 @@ const notEmpty = (folder: string): UserError =>
   new UserError('output-exists', `${folder} exists and is not empty`, {
     hint:
       isVacant(folder) || isRun(folder)
-        ? `name another ${optionName('outDir')}, continue it with ${optionName('resume')}, or replace it with ${optionName('overwrite')}`
-        : `name another ${optionName('outDir')}`,
+        ? `choose another ${optionName('outDir')}, continue it with ${optionName('resume')}, or replace it with ${optionName('overwrite')}`
+        : `choose another ${optionName('outDir')}`,
   });
 
 /** A run about to be resumed: its latest checkpoint, and its folder, locked by this process. */

@@ -65,7 +65,7 @@ export function newestRun(): string {
   const newest = newestUnder(RUNS, weightsOf);
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no trained model under ${RUNS}/`, {
-      hint: `train one with \`${TRAIN_ONE}\`, or name the folder of a model`,
+      hint: `train one with \`${TRAIN_ONE}\`, or pass the folder of a model`,
     });
   return newest;
 }
@@ -79,7 +79,7 @@ export function newestResumable(): string {
   });
   if (newest === undefined)
     throw new UserError('file-not-found', `there is no run under ${RUNS}/ to resume`, {
-      hint: `start one with \`${TRAIN_ONE}\`, or name the folder of one with ${optionName('resume')}`,
+      hint: `start one with \`${TRAIN_ONE}\`, or pass the folder of one to ${optionName('resume')}`,
     });
   return newest;
 }

@@ -34,7 +34,7 @@ export function register(command: Command): void {
 async function completion(shell: Shell | undefined, { json }: { readonly json?: true }): Promise<void> {
   if (shell === undefined && json === undefined)
     throw new UsageError('missing-argument', 'no shell was given', {
-      hint: `name one: ${shells.join(', ')}`,
+      hint: `choose one: ${shells.join(', ')}`,
     });
   const program = createProgram();
   await registerAll(program);

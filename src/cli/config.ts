@@ -120,7 +120,7 @@ function readConfig(named: string): { entries: Readonly<Record<string, unknown>>
     const stateFile = stateFileOf(path) ?? stateFileOf(latestCheckpoint(path)?.folder ?? path);
     if (stateFile === undefined)
       throw new UserError('no-checkpoint', `${path} has no checkpoint and so no record of its options`, {
-        hint: 'name the folder of a run, or a JSON file like { "max-iters": 500 }',
+        hint: 'pass the folder of a run, or a JSON file like { "max-iters": 500 }',
       });
     return { entries: readTrainerState(stateFile).options, recorded: true };
   }
@@ -149,7 +149,7 @@ function refuseLibrary(path: string, value: unknown): never {
   throw new UsageError(
     'bad-option-value',
     `${path} names ${shownJson(value)} as a BLAS library, which a file may not choose`,
-    { hint: 'it is code that runs in this program; name it with --blas or GPT_BLAS' },
+    { hint: 'it is code that runs in this program; pass its path with --blas or GPT_BLAS' },
   );
 }
 

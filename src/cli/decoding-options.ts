@@ -20,7 +20,7 @@ export function warnOfReplacements(texts: readonly Replacements[], encoding: str
     const name = paths.map((path) => (path === '-' ? 'stdin' : printable(path))).join(', ');
     const other =
       encoding === UTF8
-        ? '. If the text is in another encoding, name it: --encoding latin1, for example'
+        ? '. If the text is in another encoding, specify it: --encoding latin1, for example'
         : '';
     warn(
       `${name}: ${formatNumber(replaced)} of ${formatNumber(characters)} characters (${formatPercent(replaced / characters, 2)}) ` +

@@ -102,7 +102,7 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EBUSY: 'in use by another program',
   EDQUOT: 'your disk quota is used up',
-  EEXIST: 'exists already',
+  EEXIST: 'already exists',
   EFBIG: 'larger than ulimit -f or the file system allows',
   EIO: 'the disk reports a read or write error',
   EISDIR: 'is a folder, not a file',

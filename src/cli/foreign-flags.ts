@@ -111,14 +111,14 @@ const answers: readonly {
     names: 'data dataset data-dir data-path corpus train-file train-data input input-file file',
     answer: (foreign) =>
       foreign.has('val-fraction')
-        ? `name the text without a flag: ${withoutFlag(foreign, 'book.txt')}`
+        ? `pass the text without a flag: ${withoutFlag(foreign, 'book.txt')}`
         : undefined,
   },
   {
     names: 'm model',
     answer: (foreign) =>
       foreign.command.line === 'gpt compare'
-        ? `name the runs without a flag: ${withoutFlag(foreign, 'checkpoints/*')}`
+        ? `pass the runs without a flag: ${withoutFlag(foreign, 'checkpoints/*')}`
         : undefined,
   },
   {

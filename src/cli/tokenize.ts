@@ -112,7 +112,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   }
   if (paths.length === 0)
     throw new UsageError('missing-argument', 'no text was given', {
-      hint: 'name a file or folder, or - for stdin',
+      hint: 'pass a file or folder, or - for stdin',
     });
   if (flags.outDir !== undefined) refuseModel(flags.outDir);
   noticeIfTextTyped(paths);
@@ -228,7 +228,7 @@ function refuseModel(folder: string): void {
     'output-exists',
     `${folder} has ${isModel ? 'a model' : 'a tokenizer.json'}, whose tokenizer would be replaced`,
     {
-      hint: 'name another folder with -o',
+      hint: 'choose another folder with -o',
     },
   );
 }
@@ -302,7 +302,7 @@ function table(
 function givenTokenizer(path: string | undefined): Tokenizer {
   if (path === undefined)
     throw new UsageError('missing-argument', 'no tokenizer was given', {
-      hint: 'name a model folder or a tokenizer.json with --model',
+      hint: 'pass a model folder or a tokenizer.json with --model',
     });
   return readTokenizer(path);
 }

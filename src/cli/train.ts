@@ -178,7 +178,7 @@ function optionsFor(
   if (resume === undefined) {
     if (corpus.length === 0)
       throw new UsageError('missing-argument', 'no text was given', {
-        hint: 'name a file or folder, or - for stdin',
+        hint: 'pass a file or folder, or - for stdin',
       });
     return { corpus, ...flags };
   }

@@ -109,7 +109,7 @@ export function openCorpus(
 ): Corpus {
   if (paths.length === 0)
     throw new UsageError('missing-argument', 'no text was given', {
-      hint: 'name a file, a folder, or - for stdin',
+      hint: 'pass a file, a folder, or - for stdin',
     });
   const { files, leftOut, bytes: total } = expand(paths, options, report);
   const names = files.map(({ path }) => path);
@@ -317,8 +317,8 @@ function expand(
         `the folder ${path} has no text files${describeLeftOut(found.leftOut, '; left out: ')}`,
         {
           hint: existsSync(join(path, 'tokens.bin'))
-            ? `to train on its tokens, name ${join(path, 'tokens.bin')}`
-            : 'to read a file regardless of its type, name the file itself',
+            ? `to train on its tokens, pass ${join(path, 'tokens.bin')}`
+            : 'to read a file regardless of its type, pass the file itself',
         },
       );
     for (const [reason, count] of Object.entries(found.leftOut) as [LeftOutReason, number][])

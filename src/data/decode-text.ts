@@ -204,7 +204,7 @@ const notInEncoding = (message: string, { encoding, encodingErrors }: DecodingOp
   const ways = [
     encoding === undefined
       ? 'convert the text to UTF-8 (`iconv -f latin1 -t utf-8`)'
-      : `name the encoding of the text, such as ${optionName('encoding')} latin1`,
+      : `specify the encoding of the text, such as ${optionName('encoding')} latin1`,
     ...(encodingErrors === undefined ? [] : [`use ${optionName('encodingErrors')} replace`]),
   ];
   return new NotText(message, { isBinary: false, hint: ways.join(', or ') });
@@ -220,14 +220,14 @@ function binaryFile(
   if (isTokenFile(chunk))
     return new NotText(`${name} is a token file, not a text`, {
       isBinary: true,
-      hint: 'name the text it was made from; only training reads token ids',
+      hint: 'pass the text it was made from; only training reads token ids',
     });
   const ways = [
     encoding === undefined
       ? 'if it is UTF-16, save it with a byte order mark or as UTF-8'
       : encoding.startsWith('utf-16')
         ? 'check that the text is in this encoding'
-        : `if it is UTF-16 without a byte order mark, name it with ${optionName('encoding')} utf-16le`,
+        : `if it is UTF-16 without a byte order mark, specify it with ${optionName('encoding')} utf-16le`,
     ...(encodingErrors === undefined ? [] : [`use ${optionName('encodingErrors')} replace`]),
   ];
   return new NotText(`${name} is not a text file: byte ${offset} is NUL`, {

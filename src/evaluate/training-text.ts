@@ -96,7 +96,7 @@ export interface OtherText extends DecodingOptions {
 }
 
 /** The option's name is that of its first use; `--split` and `--memorization` read the text from it as well. */
-const INSTEAD = `name a file with the same text: ${optionName('baselineText')} <file> replaces the corpus of the run`;
+const INSTEAD = `pass a file with the same text: ${optionName('baselineText')} <file> replaces the corpus of the run`;
 
 const changed = (file: string): UserError =>
   new UserError('text-changed', `${file} has changed since the model was trained on it`, { hint: INSTEAD });
@@ -257,7 +257,7 @@ export function readSplit(
   const text = split === 'train' ? train : validation;
   if (text.ids.length < 2)
     throw new UserError('not-recorded', `${folder} was trained without a validation split`, {
-      hint: `name a text instead of ${optionName('split')}`,
+      hint: `pass a text instead of ${optionName('split')}`,
     });
   return {
     file: `${split === 'train' ? 'training' : 'validation'} split of ${folder}`,

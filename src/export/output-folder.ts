@@ -54,7 +54,7 @@ function refuseOccupied(output: string, { force, source }: Omit<Destination, 'ou
   if (!force && readdirSync(output).length > 0) throw outputExists(output);
   if (realpathSync(output) === realpathSync(source) || checkpointsOf(output).length > 0)
     throw new UserError('output-exists', `${output} is a run, whose files are not replaced`, {
-      hint: `name another ${optionName('output')}`,
+      hint: `choose another ${optionName('output')}`,
     });
 }
 
@@ -70,22 +70,22 @@ export function refuseOccupiedFile(output: string, { force, source }: Omit<Desti
     throw new UserError(
       'wrong-file-kind',
       `${output} is ${stats.isDirectory() ? 'a folder' : stats.isSymbolicLink() ? 'a link' : 'not a regular file'}, which is not replaced`,
-      { hint: `name another ${optionName('output')}` },
+      { hint: `choose another ${optionName('output')}` },
     );
   if (realpathSync(dirname(output)) === realpathSync(source))
     throw new UserError(
       'output-exists',
       `${output} is in the folder of the model, whose files are not replaced`,
       {
-        hint: `name another ${optionName('output')}`,
+        hint: `choose another ${optionName('output')}`,
       },
     );
   if (!force) throw outputExists(output);
 }
 
 const outputExists = (output: string): UserError =>
-  new UserError('output-exists', `${output} exists already`, {
-    hint: `name another ${optionName('output')}, or replace it with ${optionName('force')}`,
+  new UserError('output-exists', `${output} already exists`, {
+    hint: `choose another ${optionName('output')}, or replace it with ${optionName('force')}`,
   });
 
 /** A missing parent folder may be a typing error, so it is not created. */

@@ -314,12 +314,12 @@ async function withoutText(
       'missing-argument',
       `${optionName('minutes')} needs a text, since model and batch size are chosen for it`,
       {
-        hint: `name the text, or give the length with ${optionName('tokens')} or ${optionName('maxIters')}`,
+        hint: `pass the text, or give the length with ${optionName('tokens')} or ${optionName('maxIters')}`,
       },
     );
   if (options.preset === undefined && options.nLayer === undefined)
     throw new UsageError('missing-argument', 'there is nothing to plan', {
-      hint: `name a text, a ${optionName('preset')} (${Object.keys(presets).slice(0, 3).join(', ')} …), or ${optionName('nLayer')}, ${optionName('nHead')} and ${optionName('nEmbd')}`,
+      hint: `pass a text, a ${optionName('preset')} (${Object.keys(presets).slice(0, 3).join(', ')} …), or ${optionName('nLayer')}, ${optionName('nHead')} and ${optionName('nEmbd')}`,
     });
   const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
   await decideDevice(engine, options, vocabSize, measuring);

@@ -87,7 +87,7 @@ function withoutModel({ loraRank }: TrainModelOptions): undefined {
   if (loraRank === undefined) return undefined;
   throw conflict(
     `${optionName('loraRank')} needs ${optionName('initFrom')}`,
-    'adapters belong to a trained model: name its folder, or omit them to train a new model',
+    'adapters belong to a trained model: pass its folder, or omit them to train a new model',
   );
 }
 

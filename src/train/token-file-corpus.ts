@@ -75,7 +75,7 @@ function tokensOf(
 function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTokenizer: boolean): void {
   if (corpus.length > 1)
     throw new UsageError('conflicting-options', 'a token file cannot be combined with other texts', {
-      hint: 'name the token file alone',
+      hint: 'pass only the token file',
     });
   const ofVocabulary = hasTokenizer
     ? (['specialTokens', 'growVocab'] as const)

@@ -205,7 +205,7 @@ describe('the commands of a chat', () => {
     expect(shown).toEqual({ messages });
     expect(third).toMatchObject({ turn: 3, assistant: answerOf('ship') });
     const { stderr, code } = await chat([], question('sea'), `/save ${file}`);
-    expect(stderr).toContain('saved.jsonl exists already');
+    expect(stderr).toContain('saved.jsonl already exists');
     expect(code).toBe(1);
     const many = await chat([], `/load ${join(folder, 'dialogues.jsonl')}`);
     expect(many.stderr).toMatch(/first of 90 conversations/);

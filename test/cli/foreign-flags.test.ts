@@ -15,7 +15,7 @@ test.each([
   ['train', '--max_steps', 'did you mean --max-iters?'],
   ['train', '--hidden-size', 'did you mean --n-embd?'],
   ['train', '--seq_len', 'did you mean --block-size?'],
-  ['train', '--dataset', 'name the text without a flag: gpt train book.txt'],
+  ['train', '--dataset', 'pass the text without a flag: gpt train book.txt'],
   ['train', '-m', 'did you mean --init-from?'],
   ['train', '--shuffle', 'did you mean --batch-sampling?'],
   ['train', '--decay_type', 'did you mean --lr-decay-type?'],
@@ -23,7 +23,7 @@ test.each([
   ['plan', '--model', 'did you mean --init-from?'],
   ['compare', '-o', 'did you mean --html?'],
   ['report', '--html', 'did you mean --output?'],
-  ['compare', '-m', 'name the runs without a flag: gpt compare checkpoints/*'],
+  ['compare', '-m', 'pass the runs without a flag: gpt compare checkpoints/*'],
   ['train', '--compile', 'omit it'],
   ['sample', '--max-new-tokens', 'did you mean --max-tokens?'],
   ['sample', '--top_k', 'did you mean --top-k?'],
@@ -42,9 +42,9 @@ test.each([
 });
 
 test.each([
-  ['train --data book.txt --max-iters 5', 'name the text without a flag: gpt train book.txt --max-iters 5'],
-  ['train --data=book.txt', 'name the text without a flag: gpt train book.txt'],
-  ['compare -m one -m two', 'name the runs without a flag: gpt compare one two'],
+  ['train --data book.txt --max-iters 5', 'pass the text without a flag: gpt train book.txt --max-iters 5'],
+  ['train --data=book.txt', 'pass the text without a flag: gpt train book.txt'],
+  ['compare -m one -m two', 'pass the runs without a flag: gpt compare one two'],
   ['sample --prompt whales -o out.txt', 'standard output: gpt sample --prompt whales > out.txt'],
   ['eval book.txt --output=out.txt --json', 'standard output: gpt eval book.txt --json > out.txt'],
   ['inspect -o', 'standard output: gpt inspect > results.txt'],

@@ -104,10 +104,10 @@ test('invalid bytes are an error that says where they are, and names options tha
   const e = Buffer.from('\xe9 a', 'latin1');
   const hints = [
     [{}, 'convert the text to UTF-8 (`iconv -f latin1 -t utf-8`)'],
-    [{ encoding: 'utf-8' }, 'name the encoding of the text, such as encoding latin1'],
+    [{ encoding: 'utf-8' }, 'specify the encoding of the text, such as encoding latin1'],
     [
       { encoding: 'utf-8', encodingErrors: 'strict' },
-      'name the encoding of the text, such as encoding latin1, or use encodingErrors replace',
+      'specify the encoding of the text, such as encoding latin1, or use encodingErrors replace',
     ],
   ] as const;
   for (const [options, hint] of hints)

@@ -117,8 +117,8 @@ export function saveNewFile(saved: Set<string>, file: string, content: string): 
   if (file === '') throw new UsageError('missing-argument', '/save needs a file name');
   const path = resolve(file);
   if (existsSync(path) && !saved.has(path))
-    throw new UserError('output-exists', `${file} exists already`, {
-      hint: 'name another file, or remove it first',
+    throw new UserError('output-exists', `${file} already exists`, {
+      hint: 'choose another file, or remove it first',
     });
   writeOutput(file, content);
   saved.add(path);

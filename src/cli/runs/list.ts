@@ -55,7 +55,7 @@ function requireFolder(folder: string): void {
     });
   if (!statSync(folder).isDirectory())
     throw new UserError('wrong-file-kind', `${folder} is a file, not a folder of runs`, {
-      hint: 'name the folder that contains the runs',
+      hint: 'pass the folder that contains the runs',
     });
 }
 

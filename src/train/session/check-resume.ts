@@ -28,7 +28,7 @@ export function checkResume(
       },
     );
   if (force) return;
-  const hint = `name the original files, or use ${optionName('force')} to continue with these`;
+  const hint = `pass the original files, or use ${optionName('force')} to continue with these`;
   const { corpus } = data;
   if (state.corpus_sha256 !== corpus.sha256)
     throw new UserError(
