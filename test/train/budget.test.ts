@@ -58,6 +58,14 @@ describe('the model chosen for a time budget', () => {
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
+  test('has more dropout the more epochs there are', () => {
+    const facts = { trainTokens: 400_000, vocabSize: 1024 };
+    const shape = { corpus: [], nLayer: 3, nEmbd: 96, nHead: 3 };
+    const chosen = [4, 10, 15, 18, 40].map(
+      (epochs) => chooseModel(facts, epochs * facts.trainTokens * 6 * 5.3e5, shape).dropout,
+    );
+    expect(chosen).toEqual([0, 0.05, 0.05, 0.1, 0.2]);
+  });
   test('has dropout after fewer epochs if it has many parameters per token of the text', () => {
     const words = { trainTokens: 240_000, vocabSize: 20_000 };
     const options = { corpus: [], nLayer: 3, nEmbd: 96, nHead: 3 };
