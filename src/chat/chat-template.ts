@@ -21,7 +21,7 @@ export type { Failure, Rendered, Rendering } from './template-program.ts';
 export interface ChatTemplateOptions extends TemplateSettings {
   /** Name of the template in messages, such as its file. */
   readonly name: string;
-  /** CPU time that a batch of renderings may take, in seconds. */
+  /** Seconds of CPU time (before Node 23.9: wall time) that a batch of renderings may take. */
   readonly timeout?: number | undefined;
 }
 
@@ -123,7 +123,7 @@ class TemplateWorker implements Renderer {
   #refuse(): never {
     throw templateError(
       this.#name,
-      `the template takes more than ${this.#seconds} s of CPU time, or more than ${MEGABYTES} MB of memory`,
+      `the template takes more than ${this.#seconds} s, or more than ${MEGABYTES} MB of memory`,
     );
   }
 }

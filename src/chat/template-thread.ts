@@ -16,7 +16,7 @@ export const [POSTED, DONE, BEAT] = [0, 1, 2];
 export interface TemplateTask {
   readonly source: string;
   readonly settings: TemplateSettings;
-  /** CPU time that a batch of renderings may take, in seconds. */
+  /** Seconds of CPU time (before Node 23.9: wall time) that a batch of renderings may take. */
   readonly seconds: number;
 }
 

@@ -1,7 +1,7 @@
 /** Fits the turns of a conversation into a model's context. */
 import type { Conversation } from './conversation.ts';
 
-/** Fraction of the context freed when turns are dropped, so that the next turn does not drop more. */
+/** Fraction of the context left free when turns are dropped, so that the next turn does not drop more. */
 const FREE = 1 / 4;
 
 /** Index at which each turn starts, with a user message. Messages before the first one are part of the first turn. */

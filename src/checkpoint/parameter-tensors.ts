@@ -110,7 +110,7 @@ function refuseWrapped(path: string, tensor: string): void {
 }
 
 /**
- * How the parameters of a model used only for inference are stored in memory: matrices in the file's dtype, and float32 for
+ * How the parameters of a model whose weights are only read (inference, the frozen base of adapters) are stored in memory: matrices in the file's dtype, and float32 for
  * those that are converted or transposed on loading and for all small parameters.
  */
 export function storageIn(weights: Weights, { config, conversionOf }: DescribedModel): StorageOf {

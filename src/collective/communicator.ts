@@ -13,7 +13,7 @@ export interface Communicator {
   receive(from: number, tag: number, into: Uint8Array): Promise<void>;
   /** Advances transfers without waiting; called between instructions of a long computation. */
   progress(): void;
-  /** Seconds without progress after which a pending receive fails; 0: never. */
+  /** Seconds without progress after which a pending transfer fails; 0: never. */
   timeout: number;
   /** Finalizes MPI; all ranks call it. A process that waits for others longer than `timeout` is killed by SIGALRM. */
   close(): Promise<void>;

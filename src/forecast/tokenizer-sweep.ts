@@ -17,7 +17,7 @@ const sweep: readonly {
 
 /** Texts count as similar in size if the larger has at most this many times the bytes of the smaller. */
 const LIKE = 3;
-/** The same ratio for texts whose results are combined into one range. */
+/** Texts count together if they are at most this factor further from the given size than the nearest one. */
 const SAME = 1.5;
 
 export interface TokenizerGain {

@@ -100,12 +100,12 @@ export function stop(): void {
   announce(JOB, nextJob(0));
 }
 
-/** Worker threads: a kernel has trapped here. Threads waiting at a barrier then trap too, instead of waiting forever. */
+/** A kernel has trapped in this thread. Threads waiting at a barrier then trap too, instead of waiting forever. */
 export function fail(): void {
   atomic.store<i32>(FAILED, 1);
 }
 
-/** Whether a kernel has trapped in a worker. */
+/** Whether a kernel has trapped in any thread. */
 export function hasFailed(): bool {
   return atomic.load<i32>(FAILED) != 0;
 }

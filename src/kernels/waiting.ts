@@ -72,8 +72,8 @@ export function announce(at: usize, value: i32): void {
 }
 
 /**
- * Milliseconds this thread has slept at barriers. It sleeps only if others take far longer than kernels do when every thread
- * has a core. Waiting for other threads' strands does not count.
+ * Milliseconds this thread has slept at barriers. If every thread has a core, it sleeps only when others take far
+ * longer than a kernel does. Waiting for other threads' strands does not count.
  */
 let slept: f64 = 0;
 

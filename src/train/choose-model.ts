@@ -171,7 +171,7 @@ const lionFactor = (optimizer: OptimizerName): number => (optimizer === 'lion' ?
 /** The more often a text is repeated, the more dropout pays, and earlier with many parameters per token. */
 const dropoutFor = (epochs: number, mayMemorize: boolean): number => {
   if (epochs >= 20) return 0.2;
-  if (epochs >= 16 || mayMemorize) return 0.1;
+  if (mayMemorize) return 0.1;
   return epochs >= 8 ? 0.05 : 0;
 };
 

@@ -763,7 +763,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
         line,
         1,
         'bad-template',
-        './endless … 0.3 s of CPU time … another template',
+        './endless … 0.3 s, or more than … another template',
       ] as const,
   ),
   ['one token to judge', 'eval ./one.txt -m ./model', 1, 'text-too-short'],

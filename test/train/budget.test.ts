@@ -3,6 +3,7 @@ import { lazyBackend } from '../../src/engine/backend.ts';
 import { gpt2Defaults } from '../../src/model/architectures/gpt2.ts';
 import { countParameters } from '../../src/model/parameters.ts';
 import { budgetSeconds, fitMore, fitToBudget } from '../../src/train/budget.ts';
+import { EVALUATION_SHARE } from '../../src/train/expected-costs.ts';
 import { chooseModel, maxSteps, type TextFacts } from '../../src/train/choose-model.ts';
 import { optionTable } from '../../src/train/options.ts';
 import { resolveOptions } from '../../src/train/settings.ts';
@@ -58,13 +59,12 @@ describe('the model chosen for a time budget', () => {
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
-  test('has more dropout the more epochs there are', () => {
-    const facts = { trainTokens: 400_000, vocabSize: 1024 };
-    const shape = { corpus: [], nLayer: 3, nEmbd: 96, nHead: 3 };
-    const chosen = [4, 10, 15, 18, 40].map(
-      (epochs) => chooseModel(facts, epochs * facts.trainTokens * 6 * 5.3e5, shape).dropout,
-    );
-    expect(chosen).toEqual([0, 0.05, 0.05, 0.1, 0.2]);
+  test('has more dropout the more epochs there are: 0.05 for three minutes by bpe on books of a megabyte', () => {
+    const threeMinutes = 2 * 64e9 * 180 * (1 - EVALUATION_SHARE);
+    const dropoutFor = (trainTokens: number, minutes: number): number =>
+      chooseModel({ trainTokens, vocabSize: 1024 }, (minutes / 3) * threeMinutes).dropout;
+    expect([403_020, 411_269].map((tokens) => dropoutFor(tokens, 3))).toEqual([0.05, 0.05]);
+    expect([1, 10].map((minutes) => dropoutFor(403_020, minutes))).toEqual([0, 0.2]);
   });
   test('has dropout after fewer epochs if it has many parameters per token of the text', () => {
     const words = { trainTokens: 240_000, vocabSize: 20_000 };

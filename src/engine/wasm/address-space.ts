@@ -28,10 +28,8 @@ export const CONTROL = {
   JOB_BARRIERS: 1304,
   /** Number of active threads; parked threads sleep on it. */
   ACTIVE: 1408,
-  /** 1 once a kernel has trapped in a worker: that thread will never reach another barrier. */
+  /** 1 once a kernel has trapped: that thread will never reach another barrier. */
   FAILED: 1472,
-  /** The stack trace of that trap, see failure.ts: its length in bytes, then its text. */
-  FAILURE: 2048,
   /** Written after each sleep, and never read; see `wait` in src/kernels/waiting.ts. */
   WAIT_RESULT: 1664,
   /** The barriers' flags: 8 for each thread, two cache lines apart. */
@@ -46,6 +44,8 @@ export const CONTROL = {
   USE_BLAS: 1600,
   /** Each thread's argument block for a BLAS library, two cache lines apart. */
   BLAS_BLOCKS: 3.5 * 2 ** 16,
+  /** The stack trace of a kernel that has trapped in a worker, see failure.ts: its length in bytes, then its text. */
+  FAILURE: 2048,
 } as const;
 /** Address of a thread's argument block for machine code. */
 export const nativeBlock = (thread: number): number => CONTROL.NATIVE_BLOCKS + 2 * CACHE_LINE * thread;

@@ -34,12 +34,14 @@ export function loadedProgram(
 ): Loaded {
   const stride = TIME_RECORD * program.length;
   const paces = new Paces(program.length);
-  const submit: Loaded['submit'] = (from = 0, to = program.length) =>
+  const submit: Loaded['submit'] = (from = 0, to = program.length) => {
+    if (from === to) return; // without a barrier, a worker could still be reading this job when the next one is published
     runner.run(start + 4 * starts[from], start + 4 * starts[to], {
       times: times === 0 ? 0 : times + TIME_RECORD * from,
       stride,
       pace: paces.of(from, to),
     });
+  };
   if (times === 0) return { submit };
   new Float64Array(memory.buffer, times, 3 * program.length * threads).fill(0); // earlier programs may have been here
   return { submit, timings: () => Promise.resolve(readTimings(memory, program, times, threads)) };

@@ -8,6 +8,8 @@ import { readFailure } from './failure.ts';
 
 export class Runner {
   readonly active: ActiveThreads;
+  /** What a kernel has failed with. The threads are no longer at the same barrier, so nothing can run after it. */
+  #failure: unknown;
   readonly #kernels: Kernels;
   readonly #memory: WebAssembly.Memory;
   readonly #threads: number;
@@ -50,10 +52,13 @@ export class Runner {
 
   /** @throws Error if a kernel traps in any thread, since the others would wait for it at the next barrier */
   #call(...job: Parameters<Kernels['run']>): void {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
       this.#kernels.run(...job);
     } catch (error) {
-      throw this.#kernels.hasFailed() ? readFailure(this.#memory) : error;
+      this.#failure = this.#kernels.hasFailed() ? readFailure(this.#memory) : error;
+      this.#kernels.fail(); // ends workers that wait for this thread
+      throw this.#failure;
     }
   }
 }

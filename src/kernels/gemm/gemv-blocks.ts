@@ -50,7 +50,7 @@ function quantizeRows(args: GemmArguments): void {
 function quantizeBlock(x: usize, to: usize, scaleAt: usize): void {
   let largest = f32x4.splat(0);
   for (let i = 0; i < Q8_BLOCK; i += 4) largest = f32x4.max(largest, f32x4.abs(v128.load(x + (i << 2))));
-  const magnitude = maxLanes(largest); // NaN if the block has one, as then is the scale
+  const magnitude = maxLanes(largest); // NaN if the block has one; then so is the scale
   store<f32>(scaleAt, magnitude / LARGEST);
   const factor = f32x4.splat(magnitude > SMALLEST ? LARGEST / magnitude : 0);
   for (let i = 0; i < Q8_BLOCK; i += 8) {

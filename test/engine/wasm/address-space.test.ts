@@ -12,6 +12,5 @@ test('the control words have room for the maximum number of threads', () => {
   const eightForEach = 8 * 2 * CACHE_LINE * MAX_THREADS;
   expect(CONTROL.FLAGS + eightForEach).toBeLessThanOrEqual(CONTROL.CLAIMED);
   expect(CONTROL.CLAIMED + eightForEach).toBeLessThanOrEqual(CONTROL.NATIVE_BLOCKS);
-  expect(FAILURE_BYTES).toBeGreaterThan(1000);
   expect(nativeBlock(MAX_THREADS)).toBeLessThanOrEqual(SCRATCH_BASE);
 });

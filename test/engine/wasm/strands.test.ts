@@ -187,8 +187,8 @@ test('the wait for the longest strand is time of the last instruction', async ()
 });
 
 test('the wait for the longest strand is no sign of an occupied core', async () => {
-  const sizes = [500, 3, 3, 3];
-  const room = 2 * sizes[0] ** 2;
+  const sizes = [250, 500, 3, 3];
+  const room = 2 * sizes[1] ** 2;
   const strands = sizes.map((n, strand): Instruction => {
     const [x, c] = [buffer(strand * room, n * n), buffer(strand * room + n * n, n * n)];
     const args = { a: x, b: x, bias: null, c, M: n, N: n, K: n, transA: 0, transB: 0 };
@@ -267,10 +267,19 @@ test.each([false, true])(
       add(buffer(0, 16), buffer(16, 16), buffer(32 + 16 * i, 16)),
     );
     const strands = sums.slice(0, 16).map((instruction, strand) => ({ ...instruction, strand }));
+    const input = Float32Array.from({ length: 32 }, (_, i) => i);
+    const expected = Array.from({ length: 16 }, (_, i) => 2 * i + 16);
     for (let repeat = 0; repeat < 200; repeat++) {
       for (const instructions of [strands, sums]) {
         device.clear();
-        device.load(instructions).submit();
+        device.write(0, input);
+        const loaded = device.load(instructions);
+        loaded.submit();
+        const results = await device.read(32, new Float32Array(16 * instructions.length));
+        expect(Array.from(results)).toEqual(instructions.flatMap(() => expected));
+        if (!profile) continue;
+        const runs = (await loaded.timings!()).map((timing) => timing.runs);
+        expect(runs).toEqual(instructions.map(() => 1));
       }
     }
     await device.close();
