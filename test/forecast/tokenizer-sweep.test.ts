@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { gainsOverChar } from '../../src/forecast/tokenizer-sweep.ts';
 
-test('texts of a megabyte: bpe is worth 1 to 3 %, words cost 20 to 27 %', () => {
+test('texts of a megabyte: bpe is worth 1 to 4 %, words cost 20 to 27 %', () => {
   const [bpe, word] = gainsOverChar(1.2e6);
-  expect(bpe).toEqual({ kind: 'bpe', least: expect.closeTo(-0.0316, 3), most: expect.closeTo(-0.0122, 4) });
+  expect(bpe).toEqual({ kind: 'bpe', least: expect.closeTo(-0.0376, 4), most: expect.closeTo(-0.0122, 4) });
   expect(word).toEqual({ kind: 'word', least: expect.closeTo(0.1997, 3), most: expect.closeTo(0.2737, 3) });
 });
 
