@@ -10,7 +10,7 @@ const TEXT = CONTROL.FAILURE + 4;
 export function writeFailure({ buffer }: WebAssembly.Memory, error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const bytes = new TextEncoder().encode(text).subarray(0, FAILURE_BYTES);
-  // The first of several that trap at the same time reports.
+  // Only the first reports: others trap because it has, or at the same time.
   if (Atomics.compareExchange(new Int32Array(buffer), CONTROL.FAILURE / 4, 0, bytes.length) === 0)
     new Uint8Array(buffer).set(bytes, TEXT);
 }

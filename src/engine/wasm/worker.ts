@@ -35,7 +35,7 @@ parentPort?.once('message', (thread: number) => {
   try {
     kernels.work(thread); // returns when the backend is closed
   } catch (error) {
-    if (!kernels.hasFailed()) writeFailure(memory, error); // otherwise this thread has trapped because another has
+    writeFailure(memory, error);
     kernels.fail(); // the other threads are waiting at a barrier, where no event can reach them
     throw error;
   }
