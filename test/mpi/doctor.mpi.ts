@@ -15,7 +15,7 @@ describe.each(implementations)('gpt doctor --mpi under the mpirun of %s', (imple
       },
     );
     expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
-    expect(stdout.match(/library +(Open MPI v5\.0\.11|MPICH 5\.0\.2)/g)).toHaveLength(1);
+    expect(stdout.match(/library +(Open MPI v5\.0\.11|MPICH 5\.0\.2)/g), stdout).toHaveLength(1);
     expect(stdout).toMatch(new RegExp(`hosts +${hostname()}: 3 ranks`));
     expect(stdout).toMatch(/^ +1 B +[\d.]+ (µs|ms) .*B\/s/m);
     expect(stdout).toMatch(/n bytes take about .* \+ n \/ [\d.]+ .B\/s/);

@@ -83,7 +83,7 @@ describe.each(implementations)('%s', (implementation) => {
   it('other commands are not divided', async () => {
     const { stderr, code } = await mpirun(implementation, [gpt, 'eval', '-m', 'model'], { ranks: 2 });
     expect(code).toBe(2);
-    expect(stderr.match(/gpt eval is not divided among processes/g)).toHaveLength(1);
+    expect(stderr.match(/gpt eval is not divided among processes/g), stderr).toHaveLength(1);
   });
 
   it('an option that is wrong on rank 1 alone is reported by rank 1', async () => {

@@ -75,6 +75,6 @@ it.each(implementations)(
 
     const alone = await mpirun(name, [gpt, 'train', '--resume', folder, '--max-iters', '70'], { ranks: 3 });
     expect(alone.code).not.toBe(0);
-    expect(alone.stderr.match(/2 replicas, but 3 ranks/g)).toHaveLength(1);
+    expect(alone.stderr.match(/2 replicas, but 3 ranks/g), JSON.stringify(alone)).toHaveLength(1);
   },
 );
