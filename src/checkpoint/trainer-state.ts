@@ -54,6 +54,8 @@ export interface TrainerState {
   readonly validation_sha256: string | null;
   /** Build of the kernels; builds differ in rounding. */
   readonly engine: string;
+  /** Number of ranks; absent if the bits do not depend on it. */
+  readonly ranks?: number;
   /** Lengths of the logs. */
   readonly log_bytes: { readonly metrics: number; readonly samples: number };
   /** All options, given or chosen. */
@@ -98,6 +100,7 @@ const stateRules: Rules<TrainerState> = {
   corpus_sha256: text,
   validation_sha256: orNull(text),
   engine: text,
+  ranks: optional(count),
   log_bytes: {
     is: (value) => isJsonObject(value) && count.is(value['metrics']) && count.is(value['samples']),
     expected: 'the lengths of metrics and samples',

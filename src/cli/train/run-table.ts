@@ -56,6 +56,11 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
     warn(
       `this run used ${printable(run.otherEngine)} so far; from here on, results differ in the last digits`,
     );
+  if (run.otherRanks !== undefined)
+    warn(
+      `this run used ${run.otherRanks === 1 ? 'one process' : `${run.otherRanks} ranks`} so far; with --reduce-dtype ${settings.reduceDtype}, ` +
+        'another number rounds gradients differently',
+    );
   if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory is free; training may become very slow`);
   warnOfReplacements(run.replacements, settings.encoding);

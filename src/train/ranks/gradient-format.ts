@@ -19,6 +19,15 @@ export interface GradientFormat {
   readonly unpack: (numbers: Float32Array) => void;
 }
 
+/** The number of ranks, if the bits of a run depend on it. @param ranks 1: a process without ranks */
+export const roundingRanks = (
+  {
+    reduceDtype,
+    syncEvery,
+  }: { readonly reduceDtype: GradientDtype; readonly syncEvery?: number | undefined },
+  ranks: number,
+): number | undefined => (reduceDtype === 'f32' || syncEvery !== undefined ? undefined : ranks);
+
 const halvesOf = ({ buffer, byteOffset, length }: Float32Array, from: number): Uint16Array =>
   new Uint16Array(buffer, byteOffset + 2 * from, length);
 

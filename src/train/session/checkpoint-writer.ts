@@ -7,6 +7,7 @@ import { isSystemError, UserError, type SystemError } from '../../errors.ts';
 import { optionName, trainCall } from '../../messages.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { Report } from '../../reporting.ts';
+import { roundingRanks } from '../ranks/gradient-format.ts';
 import type { EventSink, RunEnd } from '../events.ts';
 import type { Progress } from '../progress.ts';
 import { tokensBefore } from '../sequences.ts';
@@ -38,6 +39,8 @@ export interface CheckpointSource {
   readonly data: TrainingData;
   /** The build of the kernels. */
   readonly engine: string;
+  /** 1: a process without ranks. */
+  readonly ranks: number;
   /** Receives the progress of writing a checkpoint. */
   readonly report: Report;
 }
@@ -85,13 +88,14 @@ export function checkpointWriter(
 }
 
 async function saveCheckpoint(
-  { run, trainer, work, best, data, engine, report }: CheckpointSource,
+  { run, trainer, work, best, data, engine, ranks, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
 ): Promise<void> {
   await best.retry();
   // If there is a checkpoint of this step, its tensors stay as they are.
   const replicas = run.savedStep === progress.step ? [] : await work.completeState();
+  const rounding = roundingRanks(settings, ranks);
   const state = {
     ...progressToState(progress),
     tokens_seen: tokensBefore(progress.step, settings),
@@ -99,6 +103,7 @@ async function saveCheckpoint(
     corpus_sha256: data.corpus.sha256,
     validation_sha256: data.validationSha256 ?? null,
     engine,
+    ...(rounding !== undefined && { ranks: rounding }),
     options: { ...settings },
   };
   const trained = {

@@ -1,6 +1,7 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { countParameters, countTrained } from '../../model/parameters.ts';
+import { roundingRanks } from '../ranks/gradient-format.ts';
 import { sequencesBefore } from '../sequences.ts';
 import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
@@ -17,6 +18,8 @@ export function describeRun(
   const { tokensPerStep } = prepared;
   const formerBuild = resumed?.checkpoint.state.engine;
   const isSameEngine = formerBuild === undefined || hasSameBits(formerBuild, buildOf(backend.name));
+  const ranks = roundingRanks(settings, hosts?.length ?? 1);
+  const formerRanks = ranks === undefined ? undefined : resumed?.checkpoint.state.ranks;
   return {
     settings,
     folder,
@@ -43,6 +46,7 @@ export function describeRun(
     backend: backend.name,
     hosts,
     otherEngine: isSameEngine ? undefined : formerBuild,
+    otherRanks: formerRanks === ranks ? undefined : formerRanks,
     cautions: prepared.cautions,
     textChange: prepared.change,
     repairs: resumed?.repairs ?? [],

@@ -147,7 +147,7 @@ async function trainFrom(
   profile: StepProfile | undefined,
 ): Promise<RunEnd> {
   const { prepared, handlers, chosen, trainer, work, run, best, clock } = session;
-  const { origin, data, programs, settings, config, tokensPerStep } = prepared;
+  const { origin, data, programs, settings, config, shape, tokensPerStep } = prepared;
   const report = handlers.working ?? noReport;
   const log = metricsLog(run);
   const source = {
@@ -159,6 +159,7 @@ async function trainFrom(
     data,
     config,
     engine: buildOf(chosen.backend.name),
+    ranks: shape.ranks?.size ?? 1,
     report,
   };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));

@@ -14,6 +14,8 @@ import { GradientExchange } from '../../../src/train/ranks/gradient-exchange.ts'
 import type { GradientDtype } from '../../../src/train/ranks/gradient-format.ts';
 import { bytesOf as messageBytes, TAG } from '../../../src/train/ranks/messages.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
+import type { RunDescription } from '../../../src/train/train-handlers.ts';
+import { run as gpt } from '../../cli/run.ts';
 import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
 import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
 import { bytesOf, differences } from '../../fixtures/run-bytes.ts';
@@ -113,4 +115,29 @@ test('runs on three ranks have the same bytes when repeated and when resumed, an
     expect(last(outDir).size).toBeGreaterThan(1);
     expect(differences(last(folder('once')), last(outDir)), name).toEqual([]);
   }
+});
+
+test('a run resumed by another number of ranks says how many it had; one whose bits are the same does not', async () => {
+  const [options] = Object.values(runs);
+  const begin = async (name: string, more: Partial<TrainModelOptions>): Promise<string> => {
+    const outDir = at(name);
+    await trainOn(3, { ...options, ...more, outDir }, { interrupted: () => true });
+    return outDir;
+  };
+  const formerRanks = async (resume: string, ranks: number): Promise<number | undefined> => {
+    let run: RunDescription | undefined;
+    const stop = { start: (made: RunDescription) => (run = made), interrupted: () => true };
+    await trainOn(ranks, { corpus: [], resume, maxIters: 30, threads: 1 }, stop);
+    return run!.otherRanks;
+  };
+  const narrow = await begin('begun-narrow', { reduceDtype: 'bf16' });
+  expect(await formerRanks(narrow, 3)).toBeUndefined();
+  expect(await formerRanks(narrow, 2)).toBe(3);
+  const { stderr, code } = await gpt(['train', '--resume', narrow, '--max-iters', '20', '--threads', '1']);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(
+    /^warning: this run used 3 ranks so far; with --reduce-dtype bf16, another number rounds gradients differently$/m,
+  );
+  expect(await formerRanks(narrow, 2)).toBe(1);
+  expect(await formerRanks(await begin('begun-wide', {}), 2)).toBeUndefined();
 });
