@@ -5,7 +5,7 @@ const MIN_LINES = 100;
 /** Share of adjacent lines in order that makes a list sorted; different collations disagree about a few. */
 const IN_ORDER = 0.99;
 /** Number of inversions beyond those IN_ORDER allows after which the text counts as unsorted and is no longer examined. */
-const PATIENCE = 50;
+const MAX_EXTRA_INVERSIONS = 50;
 
 /** Lines are compared by at least this many of their first UTF-16 units; a whole text may be one line. */
 const COMPARED = 4096;
@@ -41,7 +41,7 @@ export function sortedLines(): SortedLines {
     if (before !== '') {
       pairs++;
       for (const order of orders) if (order.compare(before, line) > 0) order.wrong++;
-      orders = orders.filter(({ wrong }) => wrong <= PATIENCE + (1 - IN_ORDER) * pairs);
+      orders = orders.filter(({ wrong }) => wrong <= MAX_EXTRA_INVERSIONS + (1 - IN_ORDER) * pairs);
     }
     before = line;
     if (/^\p{L}/u.test(line)) withLetter++;

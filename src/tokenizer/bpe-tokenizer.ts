@@ -76,7 +76,7 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     decoder === undefined ? byteDecoding(shownTokens(model)) : stepDecoding(shownTokens(model), decoder);
   const pieces = piecesOf(model);
   const { unkId } = pieces;
-  const saidPieces = withoutSpecial(model, pieces);
+  const literalPieces = withoutSpecial(model, pieces);
   const cuts = lineCuts(model.pipeline, pieces);
   return {
     kind: 'bpe',
@@ -86,7 +86,8 @@ export function createBpeTokenizer(model: BpeModel): Tokenizer {
     ...specialOf(tokens, added),
     encoder: (onUnknown, part) =>
       encoderAround(
-        (found, isSaid) => pieceEncoder(isSaid ? saidPieces() : pieces, preTokenization.spaceMark, found),
+        (found, isLiteral) =>
+          pieceEncoder(isLiteral ? literalPieces() : pieces, preTokenization.spaceMark, found),
         { added, tokens, template, normalizer: normalization?.start, prefix, unkId, onUnknown, part },
       ),
     cut: cutAround(tokens, added, (text) => lastCut(text, cuts)),

@@ -16,11 +16,11 @@ import { unmarked, type Encoder, type TextPart, type Unknown } from './tokenizer
  * Starts encoding the text between special tokens.
  *
  * @param onUnknown receives unknown text, with positions that do not count special tokens
- * @param isSaid the text may spell out special tokens, which must not be encoded as such
+ * @param isLiteral the text may spell out special tokens, which must not be encoded as such
  */
 export type OrdinaryStart = (
   onUnknown: ((unknown: Unknown) => void) | undefined,
-  isSaid: boolean,
+  isLiteral: boolean,
 ) => OrdinaryEncoder;
 
 /** Encodes the text between special tokens. */

@@ -6,7 +6,7 @@
  *
  * Threads split the key/value heads of all sequences. One thread computes all query heads of a group, as dK and dV are sums
  * over them, and dQ is a sum over blocks, in order.
- * Sources: Dao et al. 2022, appendix B.2; Ainslie et al. 2023 for grouped queries.
+ * Sources: Dao et al. 2022, appendix B.2; Ainslie et al. 2023 for grouped-query attention.
  */
 import { nextChunk } from '../barrier';
 import { exp4 } from '../exp-log';

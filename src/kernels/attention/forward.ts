@@ -5,7 +5,7 @@
  * its document, are masked, or skipped by whole tiles. Skipping changes no sum: a document's result is the same in any row.
  *
  * Threads split the query heads of all sequences; if fewer heads than threads are left, several threads share a head's strips.
- * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1; Ainslie et al. 2023 for grouped queries.
+ * Sources: Vaswani et al. 2017, equation 1; Dao et al. 2022, section 3.1; Ainslie et al. 2023 for grouped-query attention.
  */
 import { nextChunk } from '../barrier';
 import { exp4, log4 } from '../exp-log';

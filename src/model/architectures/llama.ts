@@ -1,7 +1,7 @@
 /**
  * The decoder of most current open models, popularized by Llama (Touvron et al. 2023). Compared with GPT-2: RMSNorm instead of
  * LayerNorm, rotary positions in every attention layer instead of learned ones at the input, SwiGLU instead of GELU, fewer key/value
- * heads than query heads (grouped queries), and usually no biases.
+ * heads than query heads (grouped-query attention), and usually no biases.
  */
 import { cachedAttention } from '../../autodiff/ops/attention.ts';
 import { rotaryTable } from '../../autodiff/ops/rotary.ts';
@@ -202,7 +202,7 @@ export function llamaLike(member: FamilyMember): Architecture<LlamaConfig> {
     finalNorm,
     head,
     cache: (config) => ({ heads: keyValueHeads(config), headSize: headSizeOf(config) }),
-    // As for GPT-2: 3 · 2 · 2·L·T·H·D, halved by the causal mask. Grouped queries save memory, but no FLOPs.
+    // As for GPT-2: 3 · 2 · 2·L·T·H·D, halved by the causal mask. Grouped-query attention saves memory, but no FLOPs.
     attentionFlopsPerToken: (config) =>
       6 * config.nLayer * config.blockSize * config.nHead * headSizeOf(config),
     huggingFace: huggingFaceFormat(member),

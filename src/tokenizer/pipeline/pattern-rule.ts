@@ -11,9 +11,9 @@ export const BETWEEN = REMOVED;
  * How many times the length of a text may be read beyond the ends of matches. The patterns of known tokenizers read a run
  * of white space twice, in search of a line end.
  */
-const MOST_IN_VAIN = 64;
+const MAX_READ_AHEAD = 64;
 /** Always allowed, in UTF-16 units. */
-const ALLOWED_IN_VAIN = 1 << 16;
+const READ_AHEAD_ALLOWANCE = 1 << 16;
 
 /**
  * Pieces are the matches, and the text between two matches.
@@ -45,7 +45,7 @@ function divide(
 ): number {
   let count = at;
   let first = from; // of the match being sought
-  let inVain = MOST_IN_VAIN * (end - from) + ALLOWED_IN_VAIN;
+  let remaining = MAX_READ_AHEAD * (end - from) + READ_AHEAD_ALLOWANCE;
   let isBetween = false; // whether the piece at `starts[count]` is text between matches
   starts[count] = from;
   while (first < end) {
@@ -66,8 +66,8 @@ function divide(
       if ((entry & 1) === 1) last = i;
       i = next;
     } while (entry > 1);
-    inVain -= i - last;
-    if (inVain < 0) return -1;
+    remaining -= i - last;
+    if (remaining < 0) return -1;
     if (last > first) {
       if (isBetween) starts[++count] = first;
       isBetween = false;
