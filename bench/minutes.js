@@ -4,7 +4,7 @@
  * the whole validation split in adjacent windows, as in `gpt eval --split val`.
  *
  *     npm run build && node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]
- *       [--gpt-flags '--arch qwen3'] [--pytorch-flags '--learning-rate 4e-3'] [--python .venv/bin/python] [--gpt bin/gpt.js]
+ *       [--gpt-flags='--arch qwen3'] [--pytorch-flags='--learning-rate 4e-3'] [--python .venv/bin/python] [--gpt bin/gpt.js]
  *
  * Time counts from process start. For `gpt` it includes evaluations, checkpoints and the final evaluation of the whole split;
  * PyTorch's clock is stopped during evaluations, so it trains a little longer. PyTorch's loss is the lowest of 50 evaluations

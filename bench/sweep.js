@@ -4,7 +4,7 @@
  * (--val-file), so that with every tokenizer the model is trained and evaluated on the same parts of the text.
  *
  *     npm run build && node bench/sweep.js TEXT… [--tokenizers char,word,bpe] [--minutes 3] [--seeds 1,2,3]
- *       [--flags '--arch qwen3 --optimizer muon'] [--gpt bin/gpt.js]
+ *       [--flags='--arch qwen3 --optimizer muon'] [--gpt bin/gpt.js]
  *
  * --flags are added to every `gpt train`; --gpt is the launcher of another version to measure. Takes texts × tokenizers × seeds ×
  * minutes, and about half a minute per text and tokenizer for the baselines.

@@ -4,7 +4,7 @@
  * steps. Losses are over the whole validation split.
  *
  *     npm run build && node bench/sync-every.js TEXT [--ranks 2,4] [--every 8,32,128] [--steps 512] [--seeds 1]
- *       [--optimizer adamw] [--flags '--outer-lr 0.5'] [--mpirun mpirun]
+ *       [--optimizer adamw] [--flags='--outer-lr 0.5'] [--mpirun mpirun]
  *
  * The model has 4 layers, 4 heads and 128 channels; a step has 8 sequences of 128 characters. Ranks have one thread each.
  * --flags are added to the commands of replicas. mpirun may be followed by arguments: --mpirun 'mpirun --map-by :OVERSUBSCRIBE'.
