@@ -38,6 +38,11 @@ const recipes = {
   'Llama, Muon': ['--arch', 'llama', ...muon],
   'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
   "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
+  // The best row of docs/recipe.md for this number of steps.
+  'Qwen3, Muon, linear decay':
+    '--arch qwen3 --optimizer muon --muon-scale matrix --warmup-iters 20 --min-lr 0 --schedule linear --learning-rate 6e-3'.split(
+      ' ',
+    ),
 };
 /** 4 layers of 128 channels, 768 tokens per step. */
 const shared =
@@ -50,7 +55,7 @@ const folder = mkdtempSync(join(tmpdir(), 'learning-'));
 async function train(name, seed) {
   const out = join(folder, `${Object.keys(recipes).indexOf(name)}-${seed}`);
   const length = ['--max-iters', String(steps), '--seed', String(seed)];
-  const flags = [positionals[0], ...recipes[name], ...shared.split(' '), ...length];
+  const flags = [positionals[0], ...shared.split(' '), ...recipes[name], ...length];
   const { val_loss: loss } = await trainGpt(thisGpt, flags, out);
   rmSync(out, { recursive: true, force: true });
   return loss;

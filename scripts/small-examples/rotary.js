@@ -50,6 +50,7 @@ title('Rotary positions');
     out(
       `pair ${i} of a head of ${D}: ${angle(1, i, D).toPrecision(3)} radians per position, a turn in ${fixed((2 * Math.PI) / angle(1, i, D), 1)} = ${Math.round((2 * Math.PI) / angle(1, i, D))} positions`,
     );
+  out(`with θ = 300, pair 15: a turn in ${Math.round((2 * Math.PI) / angle(1, 15, D, 300))} positions`);
   const x = [1, 0, 0, 1];
   const { y, gradients } = await rotaryOp(x, 3, [1, 0, 0, 0]);
   agree('rotary', rotate(x, 3), y, ANGLE_ERROR);

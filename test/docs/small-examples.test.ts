@@ -8,8 +8,8 @@ import { pages, readPage, root } from './pages.ts';
 
 /** Numbers of a page that come from elsewhere: papers and settings. */
 const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
-  'rotary.md': ['0.01'], // the speed of pair 1 in a head of 4
-  'grouped-queries.md': ['1,024'], // channels of Qwen3-0.6B
+  'rotary.md': ['0.01', '1.616'], // the speed of pair 1 in a head of 4; a loss of recipe.md
+  'grouped-queries.md': '1,024 1,000 1.607 1.614 1.623 0.005'.split(' '), // channels of Qwen3-0.6B; losses of recipe.md
   // Settings, and losses of runs that take minutes: of the command on the page, and of recipe.md's with these options.
   'averaging.md': [
     ...'0.98 0.995 0.998 0.02 1,991 1,600'.split(' '),

@@ -4,7 +4,7 @@ import type { Device } from '../../src/engine/device.ts';
 import { createWasmBackend } from '../../src/engine/wasm.ts';
 import { whyNoMachineCode } from '../fixtures/machine-code.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
-import type { OptimizerOptions } from '../../src/train/optimizer.ts';
+import { optimizerNames, type OptimizerOptions } from '../../src/train/optimizer.ts';
 import { trainingPrograms } from '../../src/train/programs.ts';
 import { allParts, SIGNAL_POLL_SECONDS, unlessStopped } from '../../src/polling.ts';
 import { Trainer } from '../../src/train/trainer.ts';
@@ -43,25 +43,25 @@ function batch(seed: number): Batch {
   return { inputs: rows(0), targets: rows(1) };
 }
 
-function makeTrainer(backend: Device, changes: Partial<Gpt2Config> = {}, microBatches = 1): Trainer {
+function makeTrainer(
+  backend: Device,
+  changes: Partial<Gpt2Config> = {},
+  microBatches = 1,
+  { optimizer }: Pick<OptimizerOptions, 'optimizer'> = options,
+): Trainer {
   const model = { ...config, ...changes };
-  const programs = trainingPrograms({
-    config: model,
-    batchSize: B,
-    microBatches,
-    optimizer: options.optimizer,
-  });
-  const trainer = new Trainer(backend, programs, options, 42);
+  const programs = trainingPrograms({ config: model, batchSize: B, microBatches, optimizer });
+  const trainer = new Trainer(backend, programs, { ...options, optimizer }, 42);
   trainer.initialize();
   return trainer;
 }
 
 describe('training', () => {
-  test('gives the same bits with any number of threads', async () => {
+  test.each(optimizerNames)('gives the same bits with any number of threads: %s', async (optimizer) => {
     const runs: Buffer[] = [];
     for (const threads of [1, 2, 5, 20]) {
       const backend = await createWasmBackend({ threads });
-      const trainer = makeTrainer(backend, {}, 2);
+      const trainer = makeTrainer(backend, {}, 2, { optimizer });
       for (let step = 0; step < 2; step++) await trainer.step(step, [batch(step), batch(step + 100)], 1e-2);
       runs.push(await bytesOfTensors([...trainer.parameters(), ...trainer.moments()]));
       await backend.close();

@@ -27,6 +27,21 @@ test.each([
   expect(await described(name, { minutes: 0.01, ...options })).toMatchObject({ isModelChosen });
 });
 
+test.each([{ maxIters: 1 }, { minutes: 0.01 }])(
+  'a preset is a model and optimizer of nanoGPT: %j',
+  async (limit) => {
+    const run = await described(`preset-${Object.keys(limit)[0]}`, {
+      preset: 'nano',
+      batchSize: 2,
+      ...limit,
+    });
+    expect(run).toMatchObject({
+      config: { arch: 'gpt2', nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64 },
+      settings: { optimizer: 'adamw' },
+    });
+  },
+);
+
 test('the model of a run with a number of steps was not chosen', async () => {
   const { isModelChosen } = await described('steps', { maxIters: 1, blockSize: 8, batchSize: 2 });
   expect(isModelChosen).toBe(false);
