@@ -54,7 +54,7 @@ export interface TrainerState {
   readonly validation_sha256: string | null;
   /** Build of the kernels; builds differ in rounding. */
   readonly engine: string;
-  /** Number of ranks; absent if the bits do not depend on it. */
+  /** Number of ranks, 1 without mpirun; absent if the bits do not depend on it. */
   readonly ranks?: number;
   /** Lengths of the logs. */
   readonly log_bytes: { readonly metrics: number; readonly samples: number };

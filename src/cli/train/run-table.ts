@@ -3,6 +3,7 @@ import { MAX_EPOCHS } from '../../train/choose-model.ts';
 import type { TextChange } from '../../train/new-text.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 import type { Growth } from '../../train/grow-vocabulary.ts';
+import { areGradientsRounded } from '../../train/ranks/gradient-format.ts';
 import type { Settings } from '../../train/settings.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -59,7 +60,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
   if (run.otherRanks !== undefined)
     warn(
       `this run used ${run.otherRanks === 1 ? 'one process' : `${run.otherRanks} ranks`} so far; with --reduce-dtype ${settings.reduceDtype}, ` +
-        'another number rounds gradients differently',
+        'rounding depends on the number of ranks, so results differ from here on',
     );
   if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())
     warn(`only ${formatBytes(process.availableMemory())} of memory is free; training may become very slow`);
@@ -70,8 +71,8 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
 }
 
 /** '4 on a, 4 on b', or '2 on this host, gradients sent in bf16'. */
-const describeRanks = (hosts: readonly string[], { reduceDtype, syncEvery }: Settings): string =>
-  `${describeHosts(hosts)}${reduceDtype === 'f32' || syncEvery !== undefined ? '' : `, gradients sent in ${reduceDtype}`}`;
+const describeRanks = (hosts: readonly string[], settings: Settings): string =>
+  `${describeHosts(hosts)}${areGradientsRounded(settings) ? `, gradients sent in ${settings.reduceDtype}` : ''}`;
 
 function describeHosts(hosts: readonly string[]): string {
   const counts = Map.groupBy(hosts, (host) => host);

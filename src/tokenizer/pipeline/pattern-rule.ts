@@ -8,12 +8,12 @@ import type { Automaton } from './pattern-automaton.ts';
 export const BETWEEN = REMOVED;
 
 /**
- * How many times the length of a text may be read beyond the ends of matches. The patterns of known tokenizers read a run
+ * Limit on the units read beyond the ends of matches, as a multiple of the text's length. The patterns of known tokenizers read a run
  * of white space twice, in search of a line end.
  */
-const MAX_READ_AHEAD = 64;
+const LOOKAHEAD_FACTOR = 64;
 /** Always allowed, in UTF-16 units. */
-const READ_AHEAD_ALLOWANCE = 1 << 16;
+const LOOKAHEAD_ALLOWANCE = 1 << 16;
 
 /**
  * Pieces are the matches, and the text between two matches.
@@ -45,7 +45,7 @@ function divide(
 ): number {
   let count = at;
   let first = from; // of the match being sought
-  let remaining = MAX_READ_AHEAD * (end - from) + READ_AHEAD_ALLOWANCE;
+  let lookaheadLeft = LOOKAHEAD_FACTOR * (end - from) + LOOKAHEAD_ALLOWANCE;
   let isBetween = false; // whether the piece at `starts[count]` is text between matches
   starts[count] = from;
   while (first < end) {
@@ -66,8 +66,8 @@ function divide(
       if ((entry & 1) === 1) last = i;
       i = next;
     } while (entry > 1);
-    remaining -= i - last;
-    if (remaining < 0) return -1;
+    lookaheadLeft -= i - last;
+    if (lookaheadLeft < 0) return -1;
     if (last > first) {
       if (isBetween) starts[++count] = first;
       isBetween = false;

@@ -19,14 +19,19 @@ export interface GradientFormat {
   readonly unpack: (numbers: Float32Array) => void;
 }
 
-/** The number of ranks, if the bits of a run depend on it. @param ranks 1: a process without ranks */
-export const roundingRanks = (
-  {
-    reduceDtype,
-    syncEvery,
-  }: { readonly reduceDtype: GradientDtype; readonly syncEvery?: number | undefined },
-  ranks: number,
-): number | undefined => (reduceDtype === 'f32' || syncEvery !== undefined ? undefined : ranks);
+type SentGradients = { readonly reduceDtype: GradientDtype; readonly syncEvery?: number | undefined };
+
+/** Whether ranks round the gradients that they send. */
+export const areGradientsRounded = ({ reduceDtype, syncEvery }: SentGradients): boolean =>
+  reduceDtype !== 'f32' && syncEvery === undefined;
+
+/**
+ * The number of ranks, if the bits of a run depend on it.
+ *
+ * @param ranks 1 without mpirun
+ */
+export const roundingRanks = (settings: SentGradients, ranks: number): number | undefined =>
+  areGradientsRounded(settings) ? ranks : undefined;
 
 const halvesOf = ({ buffer, byteOffset, length }: Float32Array, from: number): Uint16Array =>
   new Uint16Array(buffer, byteOffset + 2 * from, length);

@@ -39,7 +39,7 @@ export interface CheckpointSource {
   readonly data: TrainingData;
   /** The build of the kernels. */
   readonly engine: string;
-  /** 1: a process without ranks. */
+  /** Number of ranks; 1 without mpirun. */
   readonly ranks: number;
   /** Receives the progress of writing a checkpoint. */
   readonly report: Report;

@@ -11,7 +11,7 @@ import type { TrainingPrograms } from '../../../src/train/programs.ts';
 import { BUCKET, divideParameters } from '../../../src/train/ranks/division.ts';
 import { subtreesOf } from '../../../src/train/ordered-sum.ts';
 import { GradientExchange } from '../../../src/train/ranks/gradient-exchange.ts';
-import type { GradientDtype } from '../../../src/train/ranks/gradient-format.ts';
+import { roundingRanks, type GradientDtype } from '../../../src/train/ranks/gradient-format.ts';
 import { bytesOf as messageBytes, TAG } from '../../../src/train/ranks/messages.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
 import type { RunDescription } from '../../../src/train/train-handlers.ts';
@@ -117,7 +117,7 @@ test('runs on three ranks have the same bytes when repeated and when resumed, an
   }
 });
 
-test('a run resumed by another number of ranks says how many it had; one whose bits are the same does not', async () => {
+test('resuming with --reduce-dtype bf16 on another number of ranks warns; float32 does not', async () => {
   const [options] = Object.values(runs);
   const begin = async (name: string, more: Partial<TrainModelOptions>): Promise<string> => {
     const outDir = at(name);
@@ -136,8 +136,14 @@ test('a run resumed by another number of ranks says how many it had; one whose b
   const { stderr, code } = await gpt(['train', '--resume', narrow, '--max-iters', '20', '--threads', '1']);
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(
-    /^warning: this run used 3 ranks so far; with --reduce-dtype bf16, another number rounds gradients differently$/m,
+    /^warning: this run used 3 ranks so far; with --reduce-dtype bf16, rounding depends on the number of ranks, so results differ from here on$/m,
   );
   expect(await formerRanks(narrow, 2)).toBe(1);
   expect(await formerRanks(await begin('begun-wide', {}), 2)).toBeUndefined();
+});
+
+test('the bits depend on the number of ranks only if gradients are sent in bfloat16', () => {
+  expect(roundingRanks({ reduceDtype: 'f32' }, 3)).toBeUndefined();
+  expect(roundingRanks({ reduceDtype: 'bf16' }, 3)).toBe(3);
+  expect(roundingRanks({ reduceDtype: 'bf16', syncEvery: 8 }, 3)).toBeUndefined();
 });

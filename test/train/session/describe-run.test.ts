@@ -27,20 +27,19 @@ test.each([
   expect(await described(name, { minutes: 0.01, ...options })).toMatchObject({ isModelChosen });
 });
 
-test.each([{ maxIters: 1 }, { minutes: 0.01 }])(
-  'a preset is a model and optimizer of nanoGPT: %j',
-  async (limit) => {
-    const run = await described(`preset-${Object.keys(limit)[0]}`, {
-      preset: 'nano',
-      batchSize: 2,
-      ...limit,
-    });
-    expect(run).toMatchObject({
-      config: { arch: 'gpt2', nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64 },
-      settings: { optimizer: 'adamw' },
-    });
-  },
-);
+test.each([
+  [
+    { preset: 'nano', batchSize: 2, minutes: 0.01 },
+    { nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 64 },
+  ],
+  [
+    { preset: 'baby', nLayer: 1, blockSize: 8, batchSize: 2, maxIters: 1 },
+    { nHead: 6, nEmbd: 384, dropout: 0.2 },
+  ],
+] as const)("--preset gives nanoGPT's model and AdamW: %j", async (options, config) => {
+  const run = await described(`preset-${options.preset}`, options);
+  expect(run).toMatchObject({ config: { arch: 'gpt2', ...config }, settings: { optimizer: 'adamw' } });
+});
 
 test('the model of a run with a number of steps was not chosen', async () => {
   const { isModelChosen } = await described('steps', { maxIters: 1, blockSize: 8, batchSize: 2 });
