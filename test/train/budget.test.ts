@@ -59,6 +59,14 @@ describe('the model chosen for a time budget', () => {
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
+  test('averages the weights if the text is so short that it ends the run', () => {
+    const [short, long] = [{ ...text, trainTokens: 10_000 }, text].map((facts) => chooseModel(facts, 1e12));
+    expect([short.emaDecay, long.emaDecay]).toEqual([0.99, 0]);
+    expect(
+      chooseModel({ ...text, trainTokens: 10_000 }, 1e12, { corpus: [], initFrom: 'run' }).emaDecay,
+    ).toBe(0);
+  });
+
   test('has more dropout the more epochs there are: 0.05 for three minutes by bpe on books of a megabyte', () => {
     const threeMinutes = 2 * 64e9 * 180 * (1 - EVALUATION_SHARE);
     const dropoutFor = (trainTokens: number, minutes: number): number =>
