@@ -1,7 +1,8 @@
 /** The progress of a run, and how steps and evaluations change it. Everything here is a pure function of plain data. */
 import { afterSkip, afterStep, freshHealth, type Fault, type Health } from './divergence.ts';
+import type { PastSchedule } from './past-schedule.ts';
 import { saveInterval } from './save-every.ts';
-import { decayStartOf } from './schedule.ts';
+import { decayStartOf, hasDecayEnd } from './schedule.ts';
 import { scheduleOptions, type Settings } from './settings.ts';
 
 /** The state of a run besides its settings, parameters and moments. */
@@ -46,9 +47,20 @@ export function nextPhase({ step, worse, evaluationDue }: Progress, settings: Se
   return isEvaluated(step, settings) ? 'finished' : 'final evaluation';
 }
 
-/** With replicas, an evaluation that is due waits for their next synchronization. */
-const isEvaluated = (step: number, { evalInterval, syncEvery = 1 }: Settings): boolean =>
-  evalInterval > 0 && step % syncEvery === 0 && step % evalInterval < syncEvery;
+/**
+ * Whether an evaluation follows a step and is part of the run's state. With replicas, one that is due waits for their next
+ * synchronization. A run that is extended after the end of its decay keeps the evaluation of that end, which is often its best;
+ * one whose decay ends elsewhere continues as if it had been planned longer, without that evaluation.
+ */
+const isEvaluated = (step: number, settings: Settings): boolean => {
+  const { evalInterval, syncEvery = 1, maxIters, pastSchedules } = settings;
+  if (evalInterval === 0 || step % syncEvery !== 0) return false;
+  const ends = [...pastSchedules, { ...settings, until: maxIters }];
+  return step % evalInterval < syncEvery || ends.some((end) => end.until === step && endsWithDecay(end));
+};
+
+const endsWithDecay = ({ schedule, lrDecayIters, until }: PastSchedule): boolean =>
+  hasDecayEnd(schedule) && lrDecayIters === until;
 
 /** Why a step left the parameters unchanged. */
 export type Skipped = Fault | 'no counted target';

@@ -170,6 +170,23 @@ describe('a run that is extended after its end', () => {
   );
 });
 
+test('an extended run keeps the model of its former end, as the same run in one go does', async () => {
+  const { lrDecayIters: _, ...options } = { ...base, schedule: 'linear' as const };
+  const [extended, once] = [at('former end'), at('former end, in one go')];
+  const { progress: before } = await trainModel({ ...options, outDir: extended });
+  expect(before.bestStep).toBe(STEPS); // between two regular evaluations
+  const resumed = await trainModel({ corpus: [], resume: extended, maxIters: STEPS + 2 });
+  expect(resumed.progress.bestLoss).toBeLessThanOrEqual(before.bestLoss);
+  const checkpoint = `checkpoint-${STEPS + 2}`;
+  const state = readTrainerState(join(extended, checkpoint, 'gpt_trainer_state.json'));
+  const recorded = Object.entries(state.options).filter(([, value]) => value !== null);
+  await trainModel({ corpus: [], ...Object.fromEntries(recorded), outDir: once });
+  const last = (run: string): Map<string, string> =>
+    new Map([...bytesOf(run)].filter(([file]) => file.startsWith(checkpoint)));
+  expect(last(once).size).toBeGreaterThan(1);
+  expect(differences(last(once), last(extended))).toEqual([]);
+});
+
 test.each(['before its end', 'after its end'])(
   'a run of a version that did not store re-warm-ups and past schedules resumes %s to the same bytes',
   async (when) => {
