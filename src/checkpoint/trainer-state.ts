@@ -15,6 +15,7 @@ import {
   object,
   optional,
   orNull,
+  positive,
   text,
   type Rule,
   type Rules,
@@ -100,7 +101,7 @@ const stateRules: Rules<TrainerState> = {
   corpus_sha256: text,
   validation_sha256: orNull(text),
   engine: text,
-  ranks: optional(count),
+  ranks: optional(positive),
   log_bytes: {
     is: (value) => isJsonObject(value) && count.is(value['metrics']) && count.is(value['samples']),
     expected: 'the lengths of metrics and samples',

@@ -57,7 +57,7 @@ export interface RunDescription {
   readonly hosts: readonly string[] | undefined;
   /** The build of the kernels used so far by a resumed run, if that of `backend` rounds differently. */
   readonly otherEngine: string | undefined;
-  /** The number of ranks that a resumed run has used so far, if gradients are rounded differently from here on. */
+  /** The number of ranks that a resumed run used last, if gradients are rounded differently from here on. */
   readonly otherRanks: number | undefined;
   /** Options given in this invocation that have no effect or an unusual one. */
   readonly cautions: readonly Caution[];

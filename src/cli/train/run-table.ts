@@ -59,7 +59,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
     );
   if (run.otherRanks !== undefined)
     warn(
-      `this run used ${run.otherRanks === 1 ? 'one process' : `${run.otherRanks} ranks`} so far; with --reduce-dtype ${settings.reduceDtype}, ` +
+      `this run last used ${run.otherRanks === 1 ? 'one process' : `${run.otherRanks} ranks`}; with --reduce-dtype ${settings.reduceDtype}, ` +
         'rounding depends on the number of ranks, so results differ from here on',
     );
   if (process.platform === 'linux' && run.memoryBytes > process.availableMemory())

@@ -3,6 +3,7 @@ import { targetCount } from '../../data/token-source.ts';
 import { VALIDATION_LOSS, VALIDATION_TOKENS } from '../../checkpoint/model-folder.ts';
 import type { Run } from '../../checkpoint/run.ts';
 import { weightsOf } from '../../checkpoint/runs.ts';
+import type { TrainerState } from '../../checkpoint/trainer-state.ts';
 import { isSystemError, UserError, type SystemError } from '../../errors.ts';
 import { optionName, trainCall } from '../../messages.ts';
 import type { ModelConfig } from '../../model/config.ts';
@@ -41,6 +42,8 @@ export interface CheckpointSource {
   readonly engine: string;
   /** Number of ranks; 1 without mpirun. */
   readonly ranks: number;
+  /** Where this process began, and the ranks that the state named there. */
+  readonly start: Pick<TrainerState, 'step' | 'ranks'>;
   /** Receives the progress of writing a checkpoint. */
   readonly report: Report;
 }
@@ -88,14 +91,14 @@ export function checkpointWriter(
 }
 
 async function saveCheckpoint(
-  { run, trainer, work, best, data, engine, ranks, report }: CheckpointSource,
+  { run, trainer, work, best, data, engine, ranks, start, report }: CheckpointSource,
   progress: Progress,
   settings: Settings,
 ): Promise<void> {
   await best.retry();
   // If there is a checkpoint of this step, its tensors stay as they are.
   const replicas = run.savedStep === progress.step ? [] : await work.completeState();
-  const rounding = roundingRanks(settings, ranks);
+  const rounding = progress.step === start.step ? start.ranks : roundingRanks(settings, ranks);
   const state = {
     ...progressToState(progress),
     tokens_seen: tokensBefore(progress.step, settings),

@@ -160,6 +160,7 @@ async function trainFrom(
     config,
     engine: buildOf(chosen.backend.name),
     ranks: shape.ranks?.size ?? 1,
+    start: origin.resumed?.checkpoint.state ?? { step: 0 },
     report,
   };
   const writer = checkpointWriter(source, handlers.notSaved ?? (() => {}));

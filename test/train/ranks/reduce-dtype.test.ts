@@ -121,7 +121,12 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
   const [options] = Object.values(runs);
   const begin = async (name: string, more: Partial<TrainModelOptions>): Promise<string> => {
     const outDir = at(name);
-    await trainOn(3, { ...options, ...more, outDir }, { interrupted: () => true });
+    let steps = 0;
+    const stopAfterTwo = {
+      event: ({ type }: { readonly type: string }) => void (type === 'step' && steps++),
+      interrupted: () => steps >= 2,
+    };
+    await trainOn(3, { ...options, ...more, outDir }, stopAfterTwo);
     return outDir;
   };
   const formerRanks = async (resume: string, ranks: number): Promise<number | undefined> => {
@@ -133,10 +138,11 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
   const narrow = await begin('begun-narrow', { reduceDtype: 'bf16' });
   expect(await formerRanks(narrow, 3)).toBeUndefined();
   expect(await formerRanks(narrow, 2)).toBe(3);
+  expect(await formerRanks(narrow, 2)).toBe(3); // the two ranks above took no step
   const { stderr, code } = await gpt(['train', '--resume', narrow, '--max-iters', '20', '--threads', '1']);
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(
-    /^warning: this run used 3 ranks so far; with --reduce-dtype bf16, rounding depends on the number of ranks, so results differ from here on$/m,
+    /^warning: this run last used 3 ranks; with --reduce-dtype bf16, rounding depends on the number of ranks, so results differ from here on$/m,
   );
   expect(await formerRanks(narrow, 2)).toBe(1);
   expect(await formerRanks(await begin('begun-wide', {}), 2)).toBeUndefined();
