@@ -42,8 +42,8 @@ export interface CheckpointSource {
   readonly engine: string;
   /** Number of ranks; 1 without mpirun. */
   readonly ranks: number;
-  /** Where this process began, and the ranks that the state named there. */
-  readonly start: Pick<TrainerState, 'step' | 'ranks'>;
+  /** The step at which this process began, and what had computed the steps until then. */
+  readonly start: Pick<TrainerState, 'step' | 'ranks'> & Partial<Pick<TrainerState, 'engine'>>;
   /** Receives the progress of writing a checkpoint. */
   readonly report: Report;
 }
@@ -98,15 +98,15 @@ async function saveCheckpoint(
   await best.retry();
   // If there is a checkpoint of this step, its tensors stay as they are.
   const replicas = run.savedStep === progress.step ? [] : await work.completeState();
-  const rounding = progress.step === start.step ? start.ranks : roundingRanks(settings, ranks);
+  const computedBy = progress.step === start.step ? start : { engine, ranks: roundingRanks(settings, ranks) };
   const state = {
     ...progressToState(progress),
     tokens_seen: tokensBefore(progress.step, settings),
     seed: settings.seed,
     corpus_sha256: data.corpus.sha256,
     validation_sha256: data.validationSha256 ?? null,
-    engine,
-    ...(rounding !== undefined && { ranks: rounding }),
+    engine: computedBy.engine ?? engine,
+    ...(computedBy.ranks !== undefined && { ranks: computedBy.ranks }),
     options: { ...settings },
   };
   const trained = {

@@ -1,8 +1,9 @@
 /** Gradients sent in bfloat16 (`--reduce-dtype bf16`). */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { readTrainerState, trainerStateText } from '../../../src/checkpoint/trainer-state.ts';
 import type { Communicator } from '../../../src/collective/communicator.ts';
 import type { Device } from '../../../src/engine/device.ts';
 import { Philox } from '../../../src/engine/philox.ts';
@@ -138,7 +139,6 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
   const narrow = await begin('begun-narrow', { reduceDtype: 'bf16' });
   expect(await formerRanks(narrow, 3)).toBeUndefined();
   expect(await formerRanks(narrow, 2)).toBe(3);
-  expect(await formerRanks(narrow, 2)).toBe(3); // the two ranks above took no step
   const { stderr, code } = await gpt(['train', '--resume', narrow, '--max-iters', '20', '--threads', '1']);
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(
@@ -146,6 +146,28 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
   );
   expect(await formerRanks(narrow, 2)).toBe(1);
   expect(await formerRanks(await begin('begun-wide', {}), 2)).toBeUndefined();
+});
+
+test('ranks that evaluate a checkpoint but take no step leave its ranks and its engine as they are', async () => {
+  const outDir = at('evaluated');
+  let steps = 0;
+  await trainOn(
+    3,
+    { ...Object.values(runs)[0], reduceDtype: 'bf16', outDir },
+    { event: ({ type }) => void (type === 'step' && steps++), interrupted: () => steps >= 2 },
+  );
+  const file = join(outDir, 'checkpoint-2', 'gpt_trainer_state.json');
+  const { format: _, ...state } = readTrainerState(file);
+  writeFileSync(file, trainerStateText({ ...state, engine: 'wasm simd', evaluation_due: true }));
+  let isEvaluated = false;
+  const stop = {
+    event: ({ type }: { readonly type: string }) => void (isEvaluated ||= type === 'evaluation'),
+    interrupted: () => isEvaluated,
+  };
+  await trainOn(2, { corpus: [], resume: outDir, threads: 1 }, stop);
+  const after = readTrainerState(file);
+  expect(after).toMatchObject({ step: 2, best_step: 2, ranks: 3, engine: 'wasm simd' });
+  expect(after.evaluation_due).toBeUndefined();
 });
 
 test('the bits depend on the number of ranks only if gradients are sent in bfloat16', () => {
