@@ -34,9 +34,10 @@ export function number(
   const bounds = [
     range.min !== undefined && `of at least ${min}`,
     range.above !== undefined && `above ${above}`,
-    range.max !== undefined && `of at most ${max}`,
+    range.max !== undefined && `at most ${max}`,
     range.below !== undefined && `below ${below}`,
   ].filter((bound) => bound !== false);
+  if (bounds[0]?.startsWith('at most') === true) bounds[0] = `of ${bounds[0]}`;
   const is = (value: unknown): value is number =>
     typeof value === 'number' &&
     Number.isFinite(value) &&

@@ -4,6 +4,7 @@
  */
 import { Philox, Stream } from '../engine/philox.ts';
 import { UsageError } from '../errors.ts';
+import { formatCountOf } from '../format.ts';
 import { optionName } from '../messages.ts';
 import type { TokenSource } from './token-source.ts';
 
@@ -150,7 +151,9 @@ export function checkLength(source: TokenSource, T: number, name = 'the training
   if (source.length > T) return;
   throw new UsageError(
     'text-too-short',
-    `${name} has ${source.length} tokens; a ${optionName('blockSize')} of ${T} needs at least ${T + 1}`,
+    source.length < 2
+      ? `${name} has ${formatCountOf(source.length, 'token')}, and at least 2 are needed`
+      : `${name} has ${source.length} tokens; a ${optionName('blockSize')} of ${T} needs at least ${T + 1}`,
     {
       hint:
         source.length < 2

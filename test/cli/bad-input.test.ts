@@ -126,7 +126,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
   ],
   ['an empty file', 'train ./empty.txt', 1, 'empty-text', './empty.txt'],
   ['a byte order mark alone', 'train ./mark.txt', 1, 'empty-text', './mark.txt'],
-  ['one character', `train ./one.txt ${TINY}`, 2, 'text-too-short', '0 … --block-size … 16 … 17'],
+  ['one character', `train ./one.txt ${TINY}`, 2, 'text-too-short', '0 tokens … at least 2'],
   [
     'a corpus shorter than a block',
     `train ./short.txt ${TINY}`,
