@@ -37,7 +37,6 @@ export function number(
     range.max !== undefined && `at most ${max}`,
     range.below !== undefined && `below ${below}`,
   ].filter((bound) => bound !== false);
-  if (bounds[0]?.startsWith('at most') === true) bounds[0] = `of ${bounds[0]}`;
   const is = (value: unknown): value is number =>
     typeof value === 'number' &&
     Number.isFinite(value) &&
@@ -45,7 +44,10 @@ export function number(
     value > above &&
     value <= max &&
     value < below;
-  return numeric(is, ['a number', bounds.join(' and ')].join(' ').trimEnd());
+  return numeric(
+    is,
+    ['a number', bounds.join(' and ').replace(/^at most/, 'of at most')].join(' ').trimEnd(),
+  );
 }
 
 const numeric = (is: (value: unknown) => value is number, expected: string): OptionType<number> => ({
