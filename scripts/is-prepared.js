@@ -1,9 +1,12 @@
 /**
- * Succeeds if `prepare` has nothing to do: the first `npx gpt` in a checkout installs it into the cache of npx, and npm then
- * runs `prepare` again, although `npm ci` has built everything.
+ * Exits with 0 if `prepare` has nothing to do. The first `npx gpt` in a checkout installs the checkout into the cache of npx, for
+ * which npm runs `prepare` again although `npm ci` has built everything.
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const built = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-process.exitCode = process.env.npm_command === 'exec' && existsSync(built) ? 0 : 1;
+const isThere = (path) => existsSync(fileURLToPath(new URL(`../${path}`, import.meta.url)));
+
+// The first and the last file that prepare:all writes.
+const isPrepared = ['dist/cli/main.js', 'data/dialogues-heldout.jsonl'].every(isThere);
+process.exitCode = process.env.npm_command === 'exec' && isPrepared ? 0 : 1;

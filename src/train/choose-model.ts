@@ -79,7 +79,7 @@ const TOKENS_PER_PARAMETER = 4;
 const MAX_LAYER_PARAMETERS_PER_TOKEN = 4;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
-/** Decay of the average of the weights in a run that ends after MAX_EPOCHS, a few hundred steps. */
+/** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe.md#short-texts. */
 const SHORT_TEXT_EMA_DECAY = 0.99;
 /** Tokens per step: for a run of four million tokens, and the limits. */
 const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
@@ -144,7 +144,7 @@ export function chooseModel(
     ? candidateFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;
   const epochs = tokens / trainTokens;
-  const isLimitedByText = tokens >= MAX_EPOCHS * trainTokens;
+  const isTextExhausted = tokens >= MAX_EPOCHS * trainTokens;
   const mayMemorize = isNew && isLikelyMemorized(trained, trainTokens, epochs);
   return {
     arch,
@@ -159,7 +159,7 @@ export function chooseModel(
     schedule: 'linear',
     minLr: 0,
     patience: 8,
-    emaDecay: isNew && isLimitedByText ? SHORT_TEXT_EMA_DECAY : 0,
+    emaDecay: isNew && isTextExhausted ? SHORT_TEXT_EMA_DECAY : 0,
   };
 }
 

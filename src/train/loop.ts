@@ -221,7 +221,7 @@ class TrainingLoop {
     return (this.#stepSeconds = (this.#stepEnd - start) / 1000);
   }
 
-  /** Evaluates the last step. Not part of the checkpoint, since the run may be extended. */
+  /** Evaluates the last step of a run that does not end with its decay. Not in the checkpoint: an extension is as if planned so long. */
   async #evaluateAtEnd(): Promise<Outcome> {
     await this.#checkpoint();
     const saved = this.#progress;

@@ -40,17 +40,23 @@ export const freshProgress: Progress = {
 /** The next phase of a run; the last two end it. */
 export type Phase = 'step' | 'evaluation' | 'final evaluation' | 'finished' | 'stopped early';
 
-export function nextPhase({ step, worse, evaluationDue }: Progress, settings: Settings): Phase {
+export function nextPhase(progress: Progress, settings: Settings): Phase {
+  const { step, worse, goodStep, evaluationDue, health } = progress;
   const { maxIters, patience } = settings;
   if (evaluationDue) return 'evaluation';
-  if (step < maxIters) return patience > 0 && worse >= patience ? 'stopped early' : 'step';
-  return isEvaluated(step, settings) ? 'finished' : 'final evaluation';
+  if (step < maxIters) {
+    const isHopeless = patience > 0 && worse >= patience && !isBeforeNewDecay(step, settings);
+    return isHopeless ? 'stopped early' : 'step';
+  }
+  // A checkpoint of this step may be from before its evaluation: of an earlier version, or of a run that was to be longer.
+  const hasEvaluation = isEvaluated(step, settings) && (goodStep === step || health.skipped > 0);
+  return hasEvaluation ? 'finished' : 'final evaluation';
 }
 
 /**
  * Whether an evaluation follows a step and is part of the run's state. With replicas, one that is due waits for their next
- * synchronization. A run that is extended after the end of its decay keeps the evaluation of that end, which is often its best;
- * one whose decay ends elsewhere continues as if it had been planned longer, without that evaluation.
+ * synchronization, and only a synchronized end has one. A run that ends with its decay keeps the evaluation of the end when it
+ * is extended: it is often the best. One whose decay ends elsewhere continues as if it had been planned longer.
  */
 const isEvaluated = (step: number, settings: Settings): boolean => {
   const { evalInterval, syncEvery = 1, maxIters, pastSchedules } = settings;
@@ -81,10 +87,11 @@ const GOOD_INTERVAL = 250;
 const mayBeGood = (step: number, { evalInterval }: Settings): boolean =>
   evalInterval === 0 && step % GOOD_INTERVAL === 0;
 
-/** Updates `evaluationDue` and `goodStep` after a step. */
+/** Updates `evaluationDue`, `goodStep` and `worse` after a step. */
 export function scheduled(progress: Progress, settings: Settings): Progress {
   const marked = mayBeGood(progress.step, settings) ? markGood(progress) : progress;
-  return { ...marked, evaluationDue: isEvaluated(progress.step, settings) };
+  const worse = isBeforeNewDecay(progress.step, settings) ? 0 : progress.worse;
+  return { ...marked, worse, evaluationDue: isEvaluated(progress.step, settings) };
 }
 
 /**

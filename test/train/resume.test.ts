@@ -187,6 +187,17 @@ test('an extended run keeps the model of its former end, as the same run in one 
   expect(differences(last(once), last(extended))).toEqual([]);
 });
 
+test('a run whose patience runs out at its last evaluation has finished, and can be extended', async () => {
+  const { lrDecayIters: _, ...options } = { ...base, schedule: 'linear' as const, patience: 3 };
+  const outDir = at('patience at the end');
+  expect((await trainModel({ ...options, outDir })).reason).toBe('finished');
+  const file = join(outDir, `checkpoint-${STEPS}`, 'gpt_trainer_state.json');
+  const { format: _format, ...state } = readTrainerState(file);
+  writeFileSync(file, trainerStateText({ ...state, evaluations_without_improvement: 3 }));
+  const { reason, progress } = await trainModel({ corpus: [], resume: outDir, maxIters: STEPS + 6 });
+  expect({ reason, step: progress.step }).toEqual({ reason: 'finished', step: STEPS + 6 });
+});
+
 test.each(['before its end', 'after its end'])(
   'a run of a version that did not store re-warm-ups and past schedules resumes %s to the same bytes',
   async (when) => {

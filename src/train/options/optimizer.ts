@@ -128,7 +128,7 @@ export const optimizerRows = {
     placeholder: 'x',
     help: 'decay of a moving average of the weights; 0: none',
     default: 0,
-    defaultHelp: '0; 0.99 with --minutes and a short text',
+    defaultHelp: '0; 0.99 for a new model on a short text, with --minutes and no preset',
     onResume: 'forced',
     stored: orAbsent(belowOne),
   }),

@@ -19,7 +19,7 @@ export function checkResume(
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;
-  if (ended !== undefined && patience > 0 && worse >= patience && !(force && change === 'text'))
+  if (ended === 'stopped early' && patience > 0 && worse >= patience && !(force && change === 'text'))
     throw new UsageError(
       'nothing-to-do',
       `the run stopped early, after ${worse} evaluations without improvement`,

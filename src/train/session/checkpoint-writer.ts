@@ -43,7 +43,7 @@ export interface CheckpointSource {
   /** Number of ranks; 1 without mpirun. */
   readonly ranks: number;
   /** The step at which this process began, and what had computed the steps until then. */
-  readonly start: Pick<TrainerState, 'step' | 'ranks'> & Partial<Pick<TrainerState, 'engine'>>;
+  readonly start: Pick<TrainerState, 'step' | 'ranks'> & Partial<Pick<TrainerState, 'engine' | 'health'>>;
   /** Receives the progress of writing a checkpoint. */
   readonly report: Report;
 }
@@ -98,7 +98,10 @@ async function saveCheckpoint(
   await best.retry();
   // If there is a checkpoint of this step, its tensors stay as they are.
   const replicas = run.savedStep === progress.step ? [] : await work.completeState();
-  const computedBy = progress.step === start.step ? start : { engine, ranks: roundingRanks(settings, ranks) };
+  // After a rollback, this process has computed the step itself.
+  const hasTrained =
+    progress.step !== start.step || progress.health.rollbacks !== (start.health?.rollbacks ?? 0);
+  const computedBy = hasTrained ? { engine, ranks: roundingRanks(settings, ranks) } : start;
   const state = {
     ...progressToState(progress),
     tokens_seen: tokensBefore(progress.step, settings),
