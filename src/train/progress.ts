@@ -61,12 +61,14 @@ export function nextPhase(progress: Progress, settings: Settings): Phase {
 const isEvaluated = (step: number, settings: Settings): boolean => {
   const { evalInterval, syncEvery = 1, maxIters, pastSchedules } = settings;
   if (evalInterval === 0 || step % syncEvery !== 0) return false;
-  const ends = [...pastSchedules, { ...settings, until: maxIters }];
-  return step % evalInterval < syncEvery || ends.some((end) => end.until === step && endsWithDecay(end));
+  const endsWithDecay = (until: number, { schedule, lrDecayIters }: Omit<PastSchedule, 'until'>): boolean =>
+    step === until && lrDecayIters === until && hasDecayEnd(schedule);
+  return (
+    step % evalInterval < syncEvery ||
+    endsWithDecay(maxIters, settings) ||
+    pastSchedules.some((past) => endsWithDecay(past.until, past))
+  );
 };
-
-const endsWithDecay = ({ schedule, lrDecayIters, until }: PastSchedule): boolean =>
-  hasDecayEnd(schedule) && lrDecayIters === until;
 
 /** Why a step left the parameters unchanged. */
 export type Skipped = Fault | 'no counted target';

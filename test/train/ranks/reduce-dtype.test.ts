@@ -15,7 +15,7 @@ import { GradientExchange } from '../../../src/train/ranks/gradient-exchange.ts'
 import { roundingRanks, type GradientDtype } from '../../../src/train/ranks/gradient-format.ts';
 import { bytesOf as messageBytes, TAG } from '../../../src/train/ranks/messages.ts';
 import type { TrainModelOptions } from '../../../src/train/settings.ts';
-import type { RunDescription } from '../../../src/train/train-handlers.ts';
+import type { RunDescription, TrainHandlers } from '../../../src/train/train-handlers.ts';
 import { run as gpt } from '../../cli/run.ts';
 import { rankConfigurations } from '../../fixtures/rank-configurations.ts';
 import { ranksInMemory } from '../../fixtures/ranks-in-memory.ts';
@@ -87,6 +87,15 @@ test('a rank rounds what it sends, adds in float32, and sends half the bytes', a
   expect(half.bytes).toBe(2 * LENGTH);
 });
 
+/** Interrupts a run after a number of steps. */
+function stopAfter(count: number): TrainHandlers {
+  let steps = 0;
+  return {
+    event: ({ type }) => void (type === 'step' && steps++),
+    interrupted: () => steps >= count,
+  };
+}
+
 let runs: Record<string, TrainModelOptions>;
 beforeAll(async () => {
   runs = await rankConfigurations(root);
@@ -104,12 +113,7 @@ test('runs on three ranks have the same bytes when repeated and when resumed, an
     expect(validationLoss! / loss!, name).toBeCloseTo(1, 2);
 
     const outDir = folder('resumed');
-    let steps = 0;
-    const stopped = {
-      event: ({ type }: { readonly type: string }) => void (type === 'step' && steps++),
-      interrupted: () => steps >= 4,
-    };
-    await trainOn(3, { ...narrow, outDir }, stopped);
+    await trainOn(3, { ...narrow, outDir }, stopAfter(4));
     await trainOn(3, { corpus: [], resume: outDir, threads: 1 });
     const last = (run: string): Map<string, string> =>
       new Map([...bytesOf(run)].filter(([file]) => file.startsWith(`checkpoint-${options.maxIters}`)));
@@ -122,12 +126,7 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
   const [options] = Object.values(runs);
   const begin = async (name: string, more: Partial<TrainModelOptions>): Promise<string> => {
     const outDir = at(name);
-    let steps = 0;
-    const stopAfterTwo = {
-      event: ({ type }: { readonly type: string }) => void (type === 'step' && steps++),
-      interrupted: () => steps >= 2,
-    };
-    await trainOn(3, { ...options, ...more, outDir }, stopAfterTwo);
+    await trainOn(3, { ...options, ...more, outDir }, stopAfter(2));
     return outDir;
   };
   const formerRanks = async (resume: string, ranks: number): Promise<number | undefined> => {
@@ -150,12 +149,7 @@ test('resuming with --reduce-dtype bf16 on another number of ranks warns; float3
 
 test('ranks that evaluate a checkpoint but take no step leave its ranks and its engine as they are', async () => {
   const outDir = at('evaluated');
-  let steps = 0;
-  await trainOn(
-    3,
-    { ...Object.values(runs)[0], reduceDtype: 'bf16', outDir },
-    { event: ({ type }) => void (type === 'step' && steps++), interrupted: () => steps >= 2 },
-  );
+  await trainOn(3, { ...Object.values(runs)[0], reduceDtype: 'bf16', outDir }, stopAfter(2));
   const file = join(outDir, 'checkpoint-2', 'gpt_trainer_state.json');
   const { format: _, ...state } = readTrainerState(file);
   writeFileSync(file, trainerStateText({ ...state, engine: 'wasm simd', evaluation_due: true }));
