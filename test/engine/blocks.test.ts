@@ -85,6 +85,21 @@ describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
     }
   });
 
+  // On three threads, all but the last are divided by blocks of k (src/kernels/gemm/split-k.ts).
+  test.each([
+    [51, 33, 1536], // four blocks
+    [33, 52, 1201], // the last one smaller
+    [7, 301, 1540], // more chunks of columns than of rows
+    [150, 20, 2311], // seven blocks
+    [4, 4, 768], // two blocks
+  ])('gemm Aᵀ·B with long sums: %i×%i×%i', async (M, N, K) => {
+    const made = {
+      ...gemmCase([M, N, K], { transA: 1 }),
+      b: { length: K * N, kind: 'normal', scale: 1 } as Fill,
+    };
+    for (const accumulate of [false, true]) await check('gemm', made, accumulate);
+  });
+
   test('GEMV with a matrix larger than the caches, on more threads than slices', async () => {
     const hasMany = variant === builds[0]; // each thread takes long to start
     if (hasMany) backends.push(await createWasmBackend({ threads: 17, variant }));

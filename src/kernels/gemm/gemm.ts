@@ -4,8 +4,9 @@
  *
  * The smaller operand, op(A) or op(B), is shared: all threads need all of it, and pack it jointly. The other one is divided
  * among the threads, with work stealing; each thread packs small blocks of it privately, which are still in its L2 when they
- * are used. (Packed as a whole, a large operand would be written to memory and read again.) Threads never split a sum over k,
- * and the blocks of k depend on K alone, so the bits do not depend on the number of threads.
+ * are used. (Packed as a whole, a large operand would be written to memory and read again.) Long sums with a small result are
+ * divided by blocks of k instead (split-k.ts). Either way the blocks of k depend on K alone and their products are added in
+ * order, so the bits do not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';
@@ -15,29 +16,21 @@ import {
   GemmSymmetricArguments,
   LinearParametersBackwardArguments,
 } from '../generated/arguments';
-import { F32, GEMV_ROWS, MR, NR } from '../generated/constants';
+import { F32, GEMV_ROWS } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
-import { loadPart, storePart } from '../vector';
 import { multiplyWithBlas, setOperands, usesBlas, wholeProduct } from './blas';
+import { chunkOf, maxChunk, multiplyChunk, sumColumns } from './chunk';
 import { matrixTimesFewRows } from './gemv';
-import { macroKernel } from './macro-kernel';
 import { createOutput } from './output';
 import { panels, panelStride } from './pack';
 import { Block, Operand, operandA, operandB, pack, prepareWidening, Product, Round } from './product';
 import { mirrorLower } from './mirror';
+import { isSplit, multiplySplit } from './split-k';
 import { prepareTiles } from './tile';
 
 /** Depth of a block: a panel of B, KC·NR·4 B = 24 KiB, is half of Zen 5's L1, three quarters of Zen 3's. */
 const KC = 384;
-/** Rows in a block of A: MC·KC·4 B = 72 KiB, a seventh of Zen 3's L2. Small blocks also divide evenly among threads. */
-const MC = 48;
-/** MC for a transposed A, whose rows in memory run across the block: a taller block reads longer pieces of each. */
-const MC_TRANSPOSED = 72;
-/** Columns in a block of B that a thread packs for itself: 96 KiB. */
-const NC = 64;
-/** NC for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
-const NC_LOWER = 2 * NR;
 /** Columns of B, or rows of A, that are packed between two barriers. */
 const PACK_CHUNK = 2048;
 /** Up to this many rows, packing B costs more than it saves, because each number of B is used only a few times. */
@@ -121,13 +114,19 @@ function createProduct(a: Operand, b: Operand, K: i32): Product {
   product.output = createOutput(usize(b.count) << 2);
   product.block = changetype<Block>(allocate(offsetof<Block>()));
   const own = product.own;
-  const chunk = product.sharesB ? MC_TRANSPOSED : NC;
-  product.packedOwn = allocate(panelStride(own.width, product.blockDepth) * panels(chunk, own.width));
+  product.packedOwn = allocate(
+    panelStride(own.width, product.blockDepth) * panels(maxChunk(product), own.width),
+  );
+  product.firstK = 0;
   return product;
 }
 
 /** The loops over blocks of the shared operand. */
 function multiply(product: Product): void {
+  if (isSplit(product)) {
+    multiplySplit(product);
+    return;
+  }
   const shared = product.shared;
   const K = product.K;
   const round = changetype<Round>(allocate(offsetof<Round>()));
@@ -176,63 +175,9 @@ function multiplyShared(product: Product, round: Round): void {
     const owner = ownerInTurn(turn);
     const start = sliceStart(own.count, own.width, owner);
     const end = sliceEnd(own.count, own.width, owner);
-    const chunk = product.sharesB
-      ? evenHeight(end - start, own.isContiguous ? MC : MC_TRANSPOSED)
-      : product.isLower
-        ? NC_LOWER
-        : NC;
+    const chunk = chunkOf(product, end - start);
     for (let i = start + chunk * nextChunk(owner); i < end; i = start + chunk * nextChunk(owner))
       multiplyChunk(product, round, i, min(chunk, end - i));
-  }
-}
-
-function multiplyChunk(product: Product, round: Round, first: i32, count: i32): void {
-  const packedOwn = product.packedOwn;
-  const block = product.block;
-  let packedShared = round.packed;
-  for (let p = round.from; p < round.to; p += product.blockDepth) {
-    const k = min(product.blockDepth, round.to - p);
-    pack(packedOwn, product.own, first, count, p, k);
-    block.p = p;
-    block.k = k;
-    if (product.sharesB) {
-      block.row = first;
-      block.rows = count;
-      block.column = round.first;
-      block.columns = round.count;
-      macroKernel(product, block, packedOwn, packedShared);
-    } else {
-      if (product.sums && round.first == 0) sumColumns(product, packedOwn, first, count, p, k);
-      block.column = first;
-      block.columns = count;
-      const rows = evenHeight(round.count, MC);
-      for (let i = 0; i < round.count; i += rows) {
-        block.row = round.first + i;
-        block.rows = min(rows, round.count - i);
-        macroKernel(product, block, packedShared + panelStride(MR, k) * (i / MR), packedOwn);
-      }
-    }
-    packedShared += round.blockBytes;
-  }
-}
-
-/** Adds packed columns first … first + n − 1 of op(B) to the sums, in order of k. */
-function sumColumns(product: Product, packed: usize, first: i32, n: i32, p: i32, k: i32): void {
-  const accumulate = p > 0 ? 1 : product.accumulateSums;
-  const sums = product.sums + (usize(first) << 2);
-  for (let column = 0; column < n; column += 8) {
-    const rest = n - column;
-    let at = packed + panelStride(NR, k) * (column / NR) + ((column % NR) << 2);
-    const to = sums + (usize(column) << 2);
-    let low = accumulate ? loadPart(to, rest) : f32x4.splat(0);
-    let high = accumulate && rest > 4 ? loadPart(to + 16, rest - 4) : f32x4.splat(0);
-    for (let i = 0; i < k; i++) {
-      low = f32x4.add(low, v128.load(at));
-      high = f32x4.add(high, v128.load(at, 16));
-      at += NR << 2;
-    }
-    storePart(to, low, rest);
-    if (rest > 4) storePart(to + 16, high, rest - 4);
   }
 }
 
@@ -251,9 +196,4 @@ function roundDepth(product: Product, blockBytes: usize): i32 {
     ERROR('SHARED_SCRATCH does not hold a block of PACK_CHUNK vectors of KC numbers');
   const blocks = product.sharesB && product.a.isContiguous ? i32(SHARED_HALF / blockBytes) : 1;
   return product.blockDepth * blocks;
-}
-
-/** Height of the blocks of A: even, and a multiple of MR, so that 64 becomes 36 + 28, not 48 + 16. */
-function evenHeight(rows: i32, most: i32): i32 {
-  return max(1, panels(panels(rows, max(1, panels(rows, most))), MR)) * MR;
 }

@@ -18,7 +18,7 @@ export function macroKernel(product: Product, block: Block, a: usize, b: usize):
   const strideB = panelStride(NR, k);
   const out = product.output;
   const ldc = out.stride;
-  const isFirst = block.p == 0;
+  const isFirst = block.p == product.firstK;
   const bias = isFirst && product.bias ? product.bias + (usize(block.column) << 2) : 0;
   const c = product.c + ldc * block.row + (usize(block.column) << 2);
   out.accumulate = isFirst ? product.accumulate : 1;

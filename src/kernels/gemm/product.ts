@@ -102,6 +102,8 @@ export class Product {
   blockDepth: i32;
   c: usize;
   accumulate: i32;
+  /** Start of the block of k whose product comes first: it overwrites C unless `accumulate`, and adds the bias. */
+  firstK: i32;
   /** Addresses of bias and sums; 0 if there are none. */
   bias: usize;
   sums: usize;

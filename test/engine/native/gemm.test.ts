@@ -73,6 +73,12 @@ describe.skipIf(whyNoMachineCode() !== undefined)(
         await compare('gemm', gemmCase([M, N, K], { hasBias: transA === 1, transA, transB }), transB === 1);
     });
 
+    test('gemm Aᵀ·B with sums that are divided among the threads', async () => {
+      const [M, N, K] = [51, 33, 1536];
+      const made = { ...gemmCase([M, N, K], { transA: 1 }), b: { length: K * N, kind: 'normal', scale: 1 } };
+      for (const accumulate of [false, true]) await compare('gemm', made, accumulate);
+    });
+
     test.each([
       [800, 140, 60],
       [385, 19, 17],
