@@ -1,18 +1,17 @@
 /**
- * Speed-up from split-K: the gradient and a whole training step, with the threads dividing the sums of weight gradients
- * (src/kernels/gemm/split-k.ts), and with the threads dividing the weight, as in all other products.
+ * Speed-up from split-K (src/kernels/gemm/split-k.ts): the gradient of a training step and the whole step, with and without it.
  *
  *     npm run build && node bench/split-k.js [--rounds 15] [--threads 2]
  */
-import { compareSteps } from './step-forms.js';
+import { compareSteps } from './step-variants.js';
 
-/** A bias of zeros: a product with a bias is not split. */
+/** Adds a bias of zeros to transposed products, such as weight gradients: with a bias, a product is not split. */
 const notSplit = (instruction, zeros) =>
   instruction.kernel === 'gemm' && instruction.args.transA && instruction.args.bias === null
     ? { ...instruction, args: { ...instruction.args, bias: { offset: zeros, length: instruction.args.N } } }
     : instruction;
 
 await compareSteps(['gradient', 'step'], {
-  'weight divided': notSplit,
-  'sum divided': (instruction) => instruction,
+  'not split': notSplit,
+  'split-K': (instruction) => instruction,
 });

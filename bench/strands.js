@@ -3,7 +3,7 @@
  *
  *     npm run build && node bench/strands.js [--rounds 15] [--threads 2]
  */
-import { compareSteps } from './step-forms.js';
+import { compareSteps } from './step-variants.js';
 
 await compareSteps(['update', 'step'], {
   shared: (instruction) => ({ ...instruction, strand: undefined }),

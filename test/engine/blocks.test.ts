@@ -37,6 +37,9 @@ function startsAtEdges(B: number, T: number): Fill {
   return { kind: 'exact', length: values.length, values };
 }
 
+/** Operands of narrow types are not split. */
+const float32 = (length: number): Fill => ({ length, kind: 'normal', scale: 1 });
+
 /** `toEqual` takes seconds for a million numbers. */
 const bitsOf = ({ buffer, byteOffset, byteLength }: Float32Array | Float64Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
@@ -59,7 +62,8 @@ async function expectedOf(kernel: KernelName, kernelCase: Case, accumulate: bool
 describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
   const backends: Device[] = [];
   beforeAll(async () => {
-    for (const threads of [1, 3]) backends.push(await createWasmBackend({ threads, variant }));
+    for (const threads of [1, 3])
+      backends.push(await createWasmBackend({ threads, variant, activeThreads: () => threads }));
   });
   afterAll(() => Promise.all(backends.map((backend) => backend.close())));
 
@@ -88,27 +92,32 @@ describe.each([...builds])('%s: shapes that span several blocks', (variant) => {
   // On three threads, all but the last are divided by blocks of k (src/kernels/gemm/split-k.ts).
   test.each([
     [51, 33, 1536], // four blocks
-    [33, 52, 1201], // the last one smaller
-    [7, 301, 1540], // more chunks of columns than of rows
+    [33, 52, 1202], // the last block is smaller
+    [7, 301, 1540], // op(A) is packed whole; several chunks of op(B)
     [150, 20, 2311], // seven blocks
-    [4, 4, 768], // two blocks
+    [5, 4, 1542], // a single chunk
+    [4, 4, 769], // fewer blocks than threads
   ])('gemm Aᵀ·B with long sums: %i×%i×%i', async (M, N, K) => {
-    const made = {
-      ...gemmCase([M, N, K], { transA: 1 }),
-      b: { length: K * N, kind: 'normal', scale: 1 } as Fill,
-    };
+    const made = { ...gemmCase([M, N, K], { transA: 1 }), b: float32(K * N) };
     for (const accumulate of [false, true]) await check('gemm', made, accumulate);
   });
 
-  test('GEMV with a matrix larger than the caches, on more threads than slices', async () => {
+  test('partial sums of a long sum that just fit in the scratch memory', async () => {
+    const made = { ...gemmCase([250, 260, 10_302], { transA: 1 }), b: float32(260 * 10_302) };
+    const [one, three] = await Promise.all(backends.map((backend) => tryKernel(backend, 'gemm', made, true)));
+    expect(bitsOf(three['c']).equals(bitsOf(one['c']))).toBe(true);
+  });
+
+  test('many threads: GEMV with a matrix larger than the caches, and long sums', async () => {
     const hasMany = variant === builds[0]; // each thread takes long to start
-    if (hasMany) backends.push(await createWasmBackend({ threads: 17, variant }));
+    if (hasMany) backends.push(await createWasmBackend({ threads: 17, variant, activeThreads: () => 17 }));
     for (const [M, N, K] of [
       [1, 1030, 300],
       [3, 2050, 130],
       [1, 40_000, 7],
     ])
       await check('gemm', gemmCase([M, N, K], { hasBias: M === 1 }), M === 3);
+    await check('gemm', gemmCase([20, 41, 6530], { transA: 1 }), true); // 18 blocks of k
     if (hasMany) await backends.pop()!.close();
   });
 

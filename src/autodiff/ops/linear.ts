@@ -7,7 +7,7 @@ import { defineOp } from '../recorder.ts';
  *
  * Derivative: dX = dY·Wᵀ, dW = xᵀ·dY (dWᵀ = dYᵀ·x where stored transposed), dBias = Σ over rows of dY.
  * Shapes: x [...,K], W [K,N] or [N,K], bias [N] or null → [...,N]. Saved: x, W.
- * Threads split the rows and columns of the result, never the sum over K.
+ * Bit-identical on any number of threads.
  */
 export const linear = defineOp({
   forward(t, x: Value, W: Value, bias: Value | null, { transposed = false, addTo }: LinearOptions = {}) {

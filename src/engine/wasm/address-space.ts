@@ -63,7 +63,7 @@ export const STRANDS = -1;
 export const TIME_RECORD = 24;
 
 export const SCRATCH_BASE = 2 ** 20;
-/** Scratch memory shared by the threads: jointly packed operands, in two halves. */
+/** Scratch memory shared by the threads: jointly packed operands, in two halves, or partial sums of GEMV and split-K. */
 export const SHARED_SCRATCH = 6.5 * 2 ** 20;
 /**
  * Scratch memory of each thread: its own packed blocks; in attention, a head and its strips; in a strand, also the operands that

@@ -1,4 +1,4 @@
-/** A chunk of a GEMM: a thread packs a block of one operand and multiplies it with the packed other one. */
+/** Multiplies one chunk of a GEMM: packs a block of the thread's own operand, then multiplies it by the other, already packed one. */
 import { MR, NR } from '../generated/constants';
 import { loadPart, storePart } from '../vector';
 import { macroKernel } from './macro-kernel';
@@ -14,18 +14,18 @@ const NC = 64;
 /** NC for a lower triangle, whose first columns are the longest: small enough to balance the threads. */
 const NC_LOWER = 2 * NR;
 
-/** Most vectors in a chunk of a thread's own operand. */
-export function maxChunk(product: Product): i32 {
+/** Maximum number of vectors in a chunk of a thread's own operand. */
+export function maxChunkSize(product: Product): i32 {
   return product.sharesB ? MC_TRANSPOSED : NC;
 }
 
-/** Vectors in a chunk of `count` vectors of a thread's own operand. */
-export function chunkOf(product: Product, count: i32): i32 {
+/** Number of vectors in each chunk of a slice of `count` vectors of a thread's own operand. */
+export function chunkSize(product: Product, count: i32): i32 {
   if (product.sharesB) return evenHeight(count, product.own.isContiguous ? MC : MC_TRANSPOSED);
   return product.isLower ? NC_LOWER : NC;
 }
 
-/** Multiplies a chunk of a thread's own operand with the packed other one. */
+/** Multiplies vectors `first` … `first` + `count` − 1 of a thread's own operand by the shared one, packed in `round`. */
 export function multiplyChunk(product: Product, round: Round, first: i32, count: i32): void {
   const packedOwn = product.packedOwn;
   const block = product.block;
@@ -56,7 +56,7 @@ export function multiplyChunk(product: Product, round: Round, first: i32, count:
   }
 }
 
-/** Adds packed columns first … first + n − 1 of op(B) to the sums, in order of k. */
+/** Adds packed columns first … first + n − 1 of op(B) to the sums, in order of k. Such a product is never split. */
 export function sumColumns(product: Product, packed: usize, first: i32, n: i32, p: i32, k: i32): void {
   const accumulate = p > 0 ? 1 : product.accumulateSums;
   const sums = product.sums + (usize(first) << 2);

@@ -4,9 +4,9 @@
  *
  * The smaller operand, op(A) or op(B), is shared: all threads need all of it, and pack it jointly. The other one is divided
  * among the threads, with work stealing; each thread packs small blocks of it privately, which are still in its L2 when they
- * are used. (Packed as a whole, a large operand would be written to memory and read again.) Long sums with a small result are
- * divided by blocks of k instead (split-k.ts). Either way the blocks of k depend on K alone and their products are added in
- * order, so the bits do not depend on the number of threads.
+ * are used. (Packed as a whole, a large operand would be written to memory and read again.) If sums are
+ * long and the result is small, threads divide the blocks of k instead (split-k.ts). Either way the blocks depend on K alone
+ * and their products are added in order, so the bits do not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';
@@ -20,7 +20,7 @@ import { F32, GEMV_ROWS } from '../generated/constants';
 import { allocate, SHARED_HALF, sharedHalf } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
 import { multiplyWithBlas, setOperands, usesBlas, wholeProduct } from './blas';
-import { chunkOf, maxChunk, multiplyChunk, sumColumns } from './chunk';
+import { chunkSize, maxChunkSize, multiplyChunk, sumColumns } from './chunk';
 import { matrixTimesFewRows } from './gemv';
 import { createOutput } from './output';
 import { panels, panelStride } from './pack';
@@ -115,7 +115,7 @@ function createProduct(a: Operand, b: Operand, K: i32): Product {
   product.block = changetype<Block>(allocate(offsetof<Block>()));
   const own = product.own;
   product.packedOwn = allocate(
-    panelStride(own.width, product.blockDepth) * panels(maxChunk(product), own.width),
+    panelStride(own.width, product.blockDepth) * panels(maxChunkSize(product), own.width),
   );
   product.firstK = 0;
   return product;
@@ -175,7 +175,7 @@ function multiplyShared(product: Product, round: Round): void {
     const owner = ownerInTurn(turn);
     const start = sliceStart(own.count, own.width, owner);
     const end = sliceEnd(own.count, own.width, owner);
-    const chunk = chunkOf(product, end - start);
+    const chunk = chunkSize(product, end - start);
     for (let i = start + chunk * nextChunk(owner); i < end; i = start + chunk * nextChunk(owner))
       multiplyChunk(product, round, i, min(chunk, end - i));
   }

@@ -102,7 +102,10 @@ export class Product {
   blockDepth: i32;
   c: usize;
   accumulate: i32;
-  /** Start of the block of k whose product comes first: it overwrites C unless `accumulate`, and adds the bias. */
+  /**
+   * The block of k that starts here overwrites C unless `accumulate`, and adds the bias; later blocks are added to C. 0, except
+   * in split-K, where each block has a C of its own.
+   */
   firstK: i32;
   /** Addresses of bias and sums; 0 if there are none. */
   bias: usize;
@@ -115,7 +118,10 @@ export class Product {
   block: Block;
   packedOwn: usize;
 
-  /** True if all threads pack op(B) jointly and each packs blocks of op(A); false if it is the other way round. */
+  /**
+   * True if op(B) is shared, packed by all threads jointly (in split-K by each thread for itself), and each thread packs blocks of
+   * op(A); false if it is the other way round.
+   */
   get sharesB(): bool {
     return this.a.count > this.b.count;
   }
@@ -138,7 +144,7 @@ export class Block {
   k: i32;
 }
 
-/** The portion that threads pack jointly between two barriers: vectors of the shared operand over blocks of k. */
+/** The portion of the shared operand that is packed between two barriers, in split-K for a block: vectors over blocks of k. */
 @unmanaged
 export class Round {
   first: i32;

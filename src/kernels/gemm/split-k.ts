@@ -1,83 +1,89 @@
 /**
- * Split-K: threads divide the blocks of k among them instead of C.
+ * Split-K: threads divide the K dimension instead of C.
  *
  * It suits long sums with a small result, such as the gradient of a weight, xᵀ·dY, where k runs over the rows of x and dY.
- * The kernels that write x and dY divide their rows among the threads in the same way, so a thread reads mostly what it has
- * written itself and still has in its cache. What passes between threads are the products of the blocks, [M,N] each. They are
- * added in the usual order, so the bits are those of any other way.
+ * The kernels that write x and dY divide their rows among the threads in the same way, so a thread reads mostly rows that it
+ * has written itself and, at least of dY, often still has in its cache. What passes between threads are the partial sums, a
+ * matrix [M,N] for each block of k. They are added in the usual order, so the result is bit-identical to that of the product
+ * that is not split.
  */
 import { barrier, nextChunk } from '../barrier';
-import { F32, SHARED_SCRATCH } from '../generated/constants';
+import { CACHE_LINE, F32, SHARED_SCRATCH } from '../generated/constants';
 import { allocate, sharedScratch } from '../scratch';
 import { ownerInTurn, sliceEnd, sliceStart, threads } from '../threads';
 import { FLOATS_PER_LINE, loadPart, storePart } from '../vector';
-import { maxChunk, multiplyChunk } from './chunk';
+import { maxChunkSize, multiplyChunk } from './chunk';
 import { panels, panelStride } from './pack';
 import { pack, Product, Round } from './product';
 import { prepareTiles } from './tile';
 
 /**
- * True if every thread can have a block of k, and the products of the blocks have less than a third of the numbers of the
- * operands; with more, nothing is gained.
+ * True if every thread can have a block of k, the partial sums fit in the shared scratch memory, and they have at most a third
+ * as many elements as the operands. Beyond that, nothing was gained on two cores.
  */
 export function isSplit(product: Product): bool {
   const a = product.a;
   const b = product.b;
+  const blocks = panels(product.K, product.blockDepth);
+  if (threads == 1 || blocks < threads) return false;
   if (a.isContiguous || b.isContiguous || b.type != F32) return false;
   if (product.bias || product.sums || product.isLower) return false;
-  const blocks = panels(product.K, product.blockDepth);
-  const parts = u64(a.count) * b.count * (blocks - 1);
+  const elements = u64(a.count) * b.count;
   return (
-    threads > 1 &&
-    blocks >= threads &&
-    3 * parts <= u64(a.count + b.count) * product.K &&
-    4 * parts <= u64(SHARED_SCRATCH)
+    3 * elements * (blocks - 1) <= u64(a.count + b.count) * product.K &&
+    strideOf(elements) * (blocks - 1) <= u64(SHARED_SCRATCH)
   );
 }
 
-/** C (+)= op(A)·op(B), if `isSplit`. A unit of work is a chunk of one operand in a block of k. */
+/** C (+)= op(A)·op(B), if `isSplit`. A work item is a chunk of the thread's own operand in a block of k. */
 export function multiplySplit(product: Product): void {
   const c = product.c;
   const accumulate = product.accumulate;
   const own = product.own;
   const blocks = panels(product.K, product.blockDepth);
-  const numbers = product.a.count * product.b.count;
-  const chunk = unitSize(product, blocks);
-  const chunks = panels(own.count, chunk);
-  const round = wholeRound(product);
+  const elements = product.a.count * product.b.count;
+  const size = chunkSize(product, blocks);
+  const chunks = panels(own.count, size);
+  const round = createRound(product);
   prepareTiles();
-  let packed = -1; // the block of k whose part of the shared operand is packed
+  let packedBlock = -1;
   for (let turn = 0; turn < threads; turn++) {
     const owner = ownerInTurn(turn);
     const start = sliceStart(blocks * chunks, 1, owner);
     const end = sliceEnd(blocks * chunks, 1, owner);
-    for (let unit = start + nextChunk(owner); unit < end; unit = start + nextChunk(owner)) {
-      const block = unit / chunks;
-      const first = (unit % chunks) * chunk;
-      if (block != packed) {
+    for (let item = start + nextChunk(owner); item < end; item = start + nextChunk(owner)) {
+      const block = item / chunks;
+      const first = (item % chunks) * size;
+      if (block != packedBlock) {
         packBlock(product, round, block);
-        packed = block;
+        packedBlock = block;
       }
       product.firstK = round.from;
-      product.c = block == 0 ? c : partOf(block, numbers);
+      product.c = block == 0 ? c : partialSum(block, elements);
       product.accumulate = block == 0 ? accumulate : 0;
-      multiplyChunk(product, round, first, min(chunk, own.count - first));
+      multiplyChunk(product, round, first, min(size, own.count - first));
     }
   }
   barrier();
-  addParts(c, numbers, blocks);
+  addPartialSums(c, elements, blocks);
 }
 
-/** Vectors of a thread's own operand in a unit: at most a chunk, and such that all threads have equally many units. */
-function unitSize(product: Product, blocks: i32): i32 {
+/** The size of chunks for which the largest share of a thread is smallest; the larger of equally good sizes. */
+function chunkSize(product: Product, blocks: i32): i32 {
   const own = product.own;
-  let chunks = panels(own.count, maxChunk(product));
-  while ((blocks * chunks) % threads != 0) chunks++;
-  return panels(panels(own.count, own.width), chunks) * own.width;
+  let best = 0;
+  let least = i32.MAX_VALUE;
+  for (let size = maxChunkSize(product); size > 0; size -= own.width) {
+    const longest = panels(blocks * panels(own.count, size), threads) * min(size, own.count);
+    if (longest >= least) continue;
+    least = longest;
+    best = size;
+  }
+  return best;
 }
 
-/** A round over one block of k, in which a thread packs all of the shared operand for itself. */
-function wholeRound(product: Product): Round {
+/** A round over one block of k, for which each thread packs all of the shared operand itself. */
+function createRound(product: Product): Round {
   const shared = product.shared;
   const round = changetype<Round>(allocate(offsetof<Round>()));
   round.first = 0;
@@ -93,19 +99,52 @@ function packBlock(product: Product, round: Round, block: i32): void {
   pack(round.packed, product.shared, 0, round.count, round.from, round.to - round.from);
 }
 
-/** The product of block 1, 2, …; that of block 0 is in C. */
-function partOf(block: i32, numbers: i32): usize {
-  return sharedScratch() + ((usize(block - 1) * numbers) << 2);
+/** Address of the partial sum of block 1, 2, …; that of block 0 is in C. */
+function partialSum(block: i32, elements: i32): usize {
+  return sharedScratch() + usize(strideOf(elements)) * (block - 1);
 }
 
-/** Adds this thread's slice of the parts to C, in the order of the blocks. */
-function addParts(c: usize, numbers: i32, blocks: i32): void {
-  const end = sliceEnd(numbers, FLOATS_PER_LINE);
-  for (let i = sliceStart(numbers, FLOATS_PER_LINE); i < end; i += 4) {
-    const at = usize(i) << 2;
-    let sum = loadPart(c + at, end - i);
-    for (let block = 1; block < blocks; block++)
-      sum = f32x4.add(sum, loadPart(partOf(block, numbers) + at, end - i));
-    storePart(c + at, sum, end - i);
+/** Bytes from one partial sum to the next: an odd number of cache lines, as in `panelStride`. */
+function strideOf(elements: u64): u64 {
+  return (((elements * 4 + CACHE_LINE - 1) / CACHE_LINE) | 1) * CACHE_LINE;
+}
+
+/** Adds this thread's slice of the partial sums to C, in the order of the blocks. */
+function addPartialSums(c: usize, elements: i32, blocks: i32): void {
+  const end = sliceEnd(elements, FLOATS_PER_LINE);
+  const stride = usize(strideOf(elements));
+  let to = c + (usize(sliceStart(elements, FLOATS_PER_LINE)) << 2);
+  let from = sharedScratch() + (to - c);
+  for (let i = sliceStart(elements, FLOATS_PER_LINE); i < end; i += FLOATS_PER_LINE) {
+    if (i + FLOATS_PER_LINE <= end) addLines(to, from, stride, blocks);
+    else
+      for (let j = i; j < end; j += 4) {
+        const at = usize(j - i) << 2;
+        let sum = loadPart(to + at, end - j);
+        for (let block = 1; block < blocks; block++)
+          sum = f32x4.add(sum, loadPart(from + stride * (block - 1) + at, end - j));
+        storePart(to + at, sum, end - j);
+      }
+    to += CACHE_LINE;
+    from += CACHE_LINE;
   }
+}
+
+/** Adds a cache line of each partial sum, starting at `from`, to the numbers at `to`. */
+function addLines(to: usize, from: usize, stride: usize, blocks: i32): void {
+  let v0 = v128.load(to);
+  let v1 = v128.load(to, 16);
+  let v2 = v128.load(to, 32);
+  let v3 = v128.load(to, 48);
+  for (let block = 1; block < blocks; block++) {
+    v0 = f32x4.add(v0, v128.load(from));
+    v1 = f32x4.add(v1, v128.load(from, 16));
+    v2 = f32x4.add(v2, v128.load(from, 32));
+    v3 = f32x4.add(v3, v128.load(from, 48));
+    from += stride;
+  }
+  v128.store(to, v1, 16);
+  v128.store(to, v0);
+  v128.store(to, v3, 48);
+  v128.store(to, v2, 32);
 }

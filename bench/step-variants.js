@@ -1,4 +1,4 @@
-/** A training step of a small model in two forms, which alternate: the same instructions, changed in one way or another. */
+/** Times a training step of small models in two variants of its instructions, in alternating rounds. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { createWasmBackend } from '../dist/engine/wasm.js';
@@ -22,15 +22,15 @@ const CONTEXT = 128;
 const VOCABULARY = 65;
 /** Duration of a measurement, in milliseconds. */
 const TURN = 100;
-/** Memory for changed instructions, beyond that of the programs; its values are 0. */
+/** Elements of memory after that of the programs, for changed instructions; they are 0. */
 const EXTRA = 4096;
 
 /**
- * The programs of a step, loaded once per form.
+ * The programs of a step, loaded once per variant.
  *
- * @param forms functions by name: an instruction and the offset of EXTRA zeros → the changed instruction
+ * @param variants functions by name: an instruction and the offset of EXTRA zeros → the changed instruction
  */
-async function load(device, [nLayer, nHead, nEmbd, batchSize], forms) {
+async function load(device, [nLayer, nHead, nEmbd, batchSize], variants) {
   const shape = { vocabSize: VOCABULARY, blockSize: CONTEXT, nLayer, nHead, nEmbd };
   const config = { ...llamaDefaults, arch: 'qwen3', ...shape, dropout: 0 };
   const programs = trainingPrograms({ config, batchSize, microBatches: 1, optimizer: 'muon' });
@@ -41,8 +41,8 @@ async function load(device, [nLayer, nHead, nEmbd, batchSize], forms) {
   const ids = Int32Array.from({ length: batchSize * CONTEXT }, (_, i) => (i * i + 7 * i) % VOCABULARY);
   await trainer.step(0, [{ inputs: ids, targets: ids.toReversed() }], 1e-3, 0.02); // writes the batch and the hyperparameters
   const parts = [programs.forwardBackward, programs.gradientNorm, programs.update];
-  return Object.values(forms).map((form) =>
-    parts.map(({ instructions }) => device.load(instructions.map((each) => form(each, programs.end)))),
+  return Object.values(variants).map((change) =>
+    parts.map(({ instructions }) => device.load(instructions.map((each) => change(each, programs.end)))),
   );
 }
 
@@ -52,13 +52,13 @@ function measure([forwardBackward, gradientNorm, update]) {
   for (const until = performance.now() + TURN; performance.now() < until || found.step.length < 3;) {
     const start = performance.now();
     forwardBackward.submit();
-    const between = performance.now();
+    const gradientEnd = performance.now();
     gradientNorm.submit();
-    const middle = performance.now();
+    const updateStart = performance.now();
     update.submit();
     const end = performance.now();
-    found.gradient.push(between - start);
-    found.update.push(end - middle);
+    found.gradient.push(gradientEnd - start);
+    found.update.push(end - updateStart);
     found.step.push(end - start);
   }
   return Object.fromEntries(Object.entries(found).map(([part, each]) => [part, median(each)]));
@@ -68,9 +68,9 @@ function measure([forwardBackward, gradientNorm, update]) {
  * Measures all models and prints a table; reads the command line.
  *
  * @param parts of a step that get columns: gradient, update, step
- * @param forms two functions by name, see `load`; the ratio is the first one's time over the second one's
+ * @param variants two functions by name, see `load`; the ratio is the first one's time over the second one's
  */
-export async function compareSteps(parts, forms) {
+export async function compareSteps(parts, variants) {
   try {
     const { values } = parseArgs({
       options: { rounds: { type: 'string', default: '15' }, threads: { type: 'string' } },
@@ -79,7 +79,7 @@ export async function compareSteps(parts, forms) {
     const rows = [];
     for (const model of models) {
       const device = await createWasmBackend({ threads, activeThreads: () => threads });
-      const loaded = await load(device, model, forms);
+      const loaded = await load(device, model, variants);
       const found = loaded.map(() => []);
       for (let round = -1; round < Number(values.rounds); round++)
         for (const [i, programs] of loaded.entries()) {
@@ -94,7 +94,7 @@ export async function compareSteps(parts, forms) {
       });
       rows.push([`${nLayer}, ${nEmbd}`, (batchSize * CONTEXT).toLocaleString('en-US'), ...cells]);
     }
-    const [first, second] = Object.keys(forms);
+    const [first, second] = Object.keys(variants);
     const head = parts.flatMap((part) => [`${part}, ${first}`, second, 'ratio']);
     const { processor } = machine();
     const table = markdown(['layers, channels', 'tokens', ...head], rows);
