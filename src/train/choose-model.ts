@@ -84,8 +84,11 @@ const SHORT_TEXT_EMA_DECAY = 0.99;
 /** Tokens per step: for a run of four million tokens, and the limits. */
 const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
 const USUAL_TOKENS = 4e6;
-/** With at least this many tokens, the run has time to learn from a context of twice the length. */
-const LONG_RUN = 8e6;
+/**
+ * With at least this many FLOPs in the layers, 6 per parameter and token, a run has time to learn from a context of twice the
+ * length: about two minutes on two threads; docs/recipe.md#context-length.
+ */
+const LONG_RUN = 1e13;
 
 /**
  * The number of steps after which a run with a time limit ends, even if there is time left.
@@ -139,7 +142,7 @@ export function chooseModel(
     ) ??
     candidates[0] ??
     candidateFor(shapes[0]); // throws the error that says why
-  const isLong = chosen.tokens >= LONG_RUN && given.blockSize === undefined;
+  const isLong = 6 * chosen.parameters * chosen.tokens >= LONG_RUN && given.blockSize === undefined;
   const { shape, tieWordEmbeddings, trained, tokens, inStep } = isLong
     ? candidateFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;

@@ -52,10 +52,16 @@ describe('the model chosen for a time budget', () => {
     expect(tokensPerStep).toBeLessThan(1536 / 2);
     expect(maxSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
   });
+  test('has a longer context in three minutes on two threads than in one', () => {
+    const minute = 2 * 64e9 * 60 * (1 - EVALUATION_SHARE);
+    const bpe = { trainTokens: 411_269, vocabSize: 1024 };
+    for (const facts of [text, bpe])
+      expect([1, 3].map((minutes) => chooseModel(facts, minutes * minute).blockSize)).toEqual([128, 256]);
+  });
   test('has a longer context, dropout and a lower learning rate in a long run', () => {
-    const [short, long] = [2e13, 8e13].map((flops) => chooseModel(text, flops));
+    const [short, long] = [1e13, 8e13].map((flops) => chooseModel(text, flops));
     expect(short).toMatchObject({ blockSize: 128, dropout: 0 });
-    expect(long).toMatchObject({ nEmbd: short.nEmbd, blockSize: 256, dropout: 0.05 });
+    expect(long).toMatchObject({ blockSize: 256, dropout: 0.05 });
     expect(long.learningRate).toBeLessThan(0.7 * short.learningRate);
     expect(chooseModel(text, 8e13, { corpus: [], blockSize: 64 }).blockSize).toBe(64);
   });
