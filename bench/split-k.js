@@ -1,5 +1,5 @@
 /**
- * Speed-up from split-K (src/kernels/gemm/split-k.ts): the gradient of a training step and the whole step, with and without it.
+ * Speed-up from split-K (src/kernels/gemm/split-k.ts): the forward and backward pass of a training step and the whole step, with and without it.
  *
  *     npm run build && node bench/split-k.js [--rounds 15] [--threads 2]
  */
@@ -11,7 +11,7 @@ const notSplit = (instruction, zeros) =>
     ? { ...instruction, args: { ...instruction.args, bias: { offset: zeros, length: instruction.args.N } } }
     : instruction;
 
-await compareSteps(['gradient', 'step'], {
+await compareSteps(['forward and backward pass', 'step'], {
   'not split': notSplit,
   'split-K': (instruction) => instruction,
 });

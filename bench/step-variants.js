@@ -10,7 +10,7 @@ import { optimizerOptions } from './contenders/optimizer-options.js';
 import { fail } from './failure.js';
 import { machine } from './machine.js';
 
-/** Layers, heads, channels, sequences of 128 tokens: sizes that short runs of `gpt train` choose. */
+/** Layers, heads, channels, sequences of 128 tokens: about the steps of short runs of `gpt train`. */
 const models = [
   [2, 2, 64, 8],
   [3, 3, 96, 8],
@@ -48,7 +48,7 @@ async function load(device, [nLayer, nHead, nEmbd, batchSize], variants) {
 
 /** Median milliseconds of the parts of a step in one turn. */
 function measure([forwardBackward, gradientNorm, update]) {
-  const found = { gradient: [], update: [], step: [] };
+  const found = { 'forward and backward pass': [], update: [], step: [] };
   for (const until = performance.now() + TURN; performance.now() < until || found.step.length < 3;) {
     const start = performance.now();
     forwardBackward.submit();
@@ -57,7 +57,7 @@ function measure([forwardBackward, gradientNorm, update]) {
     const updateStart = performance.now();
     update.submit();
     const end = performance.now();
-    found.gradient.push(gradientEnd - start);
+    found['forward and backward pass'].push(gradientEnd - start);
     found.update.push(end - updateStart);
     found.step.push(end - start);
   }
@@ -67,7 +67,7 @@ function measure([forwardBackward, gradientNorm, update]) {
 /**
  * Measures all models and prints a table; reads the command line.
  *
- * @param parts of a step that get columns: gradient, update, step
+ * @param parts of a step that get columns: forward and backward pass, update, step
  * @param variants two functions by name, see `load`; the ratio is the first one's time over the second one's
  */
 export async function compareSteps(parts, variants) {

@@ -84,11 +84,13 @@ const SHORT_TEXT_EMA_DECAY = 0.99;
 /** Tokens per step: for a run of four million tokens, and the limits. */
 const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
 const USUAL_TOKENS = 4e6;
+/** With at least this many tokens, a run has time to learn from a context of twice the length. */
+const LONG_RUN = 8e6;
 /**
- * With at least this many FLOPs in the layers, 6 per parameter and token, a run has time to learn from a context of twice the
- * length: about two minutes on two threads; docs/recipe.md#context-length.
+ * With rotary positions, so has a run whose layers compute at least this many FLOPs, 6 per parameter and token: about two
+ * minutes on two threads; docs/recipe.md#context-length.
  */
-const LONG_RUN = 1e13;
+const LONG_CONTEXT_FLOPS = 1e13;
 
 /**
  * The number of steps after which a run with a time limit ends, even if there is time left.
@@ -123,6 +125,7 @@ export function chooseModel(
     const config = modelConfig(resolveOptions(options), vocabSize);
     return {
       shape,
+      config,
       tieWordEmbeddings,
       parameters: parametersOfLayers(config),
       trained: countTrained(config),
@@ -142,8 +145,7 @@ export function chooseModel(
     ) ??
     candidates[0] ??
     candidateFor(shapes[0]); // throws the error that says why
-  const isLong = 6 * chosen.parameters * chosen.tokens >= LONG_RUN && given.blockSize === undefined;
-  const { shape, tieWordEmbeddings, trained, tokens, inStep } = isLong
+  const { shape, tieWordEmbeddings, trained, tokens, inStep } = hasLongContext(chosen, given)
     ? candidateFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;
   const epochs = tokens / trainTokens;
@@ -164,6 +166,22 @@ export function chooseModel(
     patience: 8,
     emaDecay: isNew && isTextExhausted ? SHORT_TEXT_EMA_DECAY : 0,
   };
+}
+
+/** True if a run has time to learn from a context of twice the length. A given batch size is one for the usual length. */
+function hasLongContext(
+  chosen: { readonly config: ModelConfig; readonly parameters: number; readonly tokens: number },
+  { blockSize, batchSize }: TrainModelOptions,
+): boolean {
+  const { config, parameters, tokens } = chosen;
+  if (blockSize !== undefined || batchSize !== undefined) return false;
+  if (tokens >= LONG_RUN) return true;
+  return (
+    architectureOf(config).isUnboundedInLength(config) &&
+    config.vocabSize * config.nEmbd <= parameters && // by word, most FLOPs are in the output head
+    tokens >= TOKENS_PER_PARAMETER * parameters &&
+    6 * parameters * tokens >= LONG_CONTEXT_FLOPS
+  );
 }
 
 /** The peak learning rate of a run over `tokens`. */

@@ -52,11 +52,24 @@ describe('the model chosen for a time budget', () => {
     expect(tokensPerStep).toBeLessThan(1536 / 2);
     expect(maxSteps(9000, tokensPerStep)).toBe(Math.ceil((80 * 9000) / tokensPerStep));
   });
-  test('has a longer context in three minutes on two threads than in one', () => {
-    const minute = 2 * 64e9 * 60 * (1 - EVALUATION_SHARE);
-    const bpe = { trainTokens: 411_269, vocabSize: 1024 };
-    for (const facts of [text, bpe])
-      expect([1, 3].map((minutes) => chooseModel(facts, minutes * minute).blockSize)).toEqual([128, 256]);
+  test('has 256 tokens of context in three minutes on two threads, and 128 in one', () => {
+    const contexts = (facts: TextFacts, minutes: number[], options: object = {}): number[] =>
+      minutes.map(
+        (count) =>
+          chooseModel(facts, count * 2 * 64e9 * 60 * (1 - EVALUATION_SHARE), { corpus: [], ...options })
+            .blockSize,
+      );
+    const [bpe, words] = [
+      { trainTokens: 411_269, vocabSize: 1024 },
+      { trainTokens: 240_000, vocabSize: 20_000 },
+    ];
+    expect(contexts(text, [1, 3, 10])).toEqual([128, 256, 256]);
+    expect(contexts(bpe, [1, 3, 10])).toEqual([128, 256, 256]);
+    // Most of a word model is its vocabulary, learned positions need more time, and a large model sees few tokens.
+    expect(contexts(words, [3, 10])).toEqual([128, 128]);
+    expect(contexts(text, [3, 10], { arch: 'gpt2' })).toEqual([128, 256]);
+    expect(contexts(text, [3], { nLayer: 6, nHead: 6, nEmbd: 384 })).toEqual([128]);
+    expect(contexts(text, [3, 10], { batchSize: 32 })).toEqual([128, 128]);
   });
   test('has a longer context, dropout and a lower learning rate in a long run', () => {
     const [short, long] = [1e13, 8e13].map((flops) => chooseModel(text, flops));

@@ -56,7 +56,7 @@ export function multiplyChunk(product: Product, round: Round, first: i32, count:
   }
 }
 
-/** Adds packed columns first … first + n − 1 of op(B) to the sums, in order of k. Such a product is never split. */
+/** Adds packed columns first … first + n − 1 of op(B) to the sums, in order of k; products with sums are never split. */
 export function sumColumns(product: Product, packed: usize, first: i32, n: i32, p: i32, k: i32): void {
   const accumulate = p > 0 ? 1 : product.accumulateSums;
   const sums = product.sums + (usize(first) << 2);

@@ -4,9 +4,9 @@
  *
  * The smaller operand, op(A) or op(B), is shared: all threads need all of it, and pack it jointly. The other one is divided
  * among the threads, with work stealing; each thread packs small blocks of it privately, which are still in its L2 when they
- * are used. (Packed as a whole, a large operand would be written to memory and read again.) If sums are
- * long and the result is small, threads divide the blocks of k instead (split-k.ts). Either way the blocks depend on K alone
- * and their products are added in order, so the bits do not depend on the number of threads.
+ * are used. (Packed as a whole, a large operand would be written to memory and read again.) If the
+ * sums are long and the result is small, threads divide the blocks of k instead (split-k.ts). Either way the blocks of k depend
+ * on K alone and their products are added in order, so the bits do not depend on the number of threads.
  * Error: that of a sum of K products in order, at most K·2⁻²⁴ relative to Σ|a·b|.
  */
 import { barrier, nextChunk } from '../barrier';

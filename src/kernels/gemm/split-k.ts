@@ -2,9 +2,9 @@
  * Split-K: threads divide the K dimension instead of C.
  *
  * It suits long sums with a small result, such as the gradient of a weight, xᵀ·dY, where k runs over the rows of x and dY.
- * The kernels that write x and dY divide their rows among the threads in the same way, so a thread reads mostly rows that it
- * has written itself and, at least of dY, often still has in its cache. What passes between threads are the partial sums, a
- * matrix [M,N] for each block of k. They are added in the usual order, so the result is bit-identical to that of the product
+ * The kernels that write x and dY divide their rows among the threads in the same way, so a thread mostly reads rows that it
+ * wrote itself; those of dY are often still in its cache. What passes between threads are the partial sums, a
+ * matrix [M,N] for each block of k. They are added in the order of k, so the result is bit-identical to that of the product
  * that is not split.
  */
 import { barrier, nextChunk } from '../barrier';
@@ -26,8 +26,8 @@ export function isSplit(product: Product): bool {
   const b = product.b;
   const blocks = panels(product.K, product.blockDepth);
   if (threads == 1 || blocks < threads) return false;
-  if (a.isContiguous || b.isContiguous || b.type != F32) return false;
-  if (product.bias || product.sums || product.isLower) return false;
+  if (a.isContiguous || b.isContiguous || b.type != F32) return false; // k must be the row index of both
+  if (product.bias || product.sums || product.isLower) return false; // sums are added up over the blocks in order
   const elements = u64(a.count) * b.count;
   return (
     3 * elements * (blocks - 1) <= u64(a.count + b.count) * product.K &&
@@ -42,7 +42,7 @@ export function multiplySplit(product: Product): void {
   const own = product.own;
   const blocks = panels(product.K, product.blockDepth);
   const elements = product.a.count * product.b.count;
-  const size = chunkSize(product, blocks);
+  const size = balancedChunkSize(product, blocks);
   const chunks = panels(own.count, size);
   const round = createRound(product);
   prepareTiles();
@@ -68,8 +68,8 @@ export function multiplySplit(product: Product): void {
   addPartialSums(c, elements, blocks);
 }
 
-/** The size of chunks for which the largest share of a thread is smallest; the larger of equally good sizes. */
-function chunkSize(product: Product, blocks: i32): i32 {
+/** The chunk size that minimizes the largest share of a thread; the larger size if two are equal. */
+function balancedChunkSize(product: Product, blocks: i32): i32 {
   const own = product.own;
   let best = 0;
   let least = i32.MAX_VALUE;
@@ -82,7 +82,10 @@ function chunkSize(product: Product, blocks: i32): i32 {
   return best;
 }
 
-/** A round over one block of k, for which each thread packs all of the shared operand itself. */
+/**
+ * A round over one block of k, for which each thread packs all of the shared operand itself. It has at most 1,305 vectors, since
+ * M·N numbers fit in the shared scratch memory, so this takes at most about 2 MB.
+ */
 function createRound(product: Product): Round {
   const shared = product.shared;
   const round = changetype<Round>(allocate(offsetof<Round>()));

@@ -3,7 +3,7 @@ import type { Instruction } from '../../../src/engine/instruction.ts';
 import { Layout } from '../../../src/engine/memory.ts';
 import { createWasmBackend } from '../../../src/engine/wasm.ts';
 
-test('products that are split and products that are not share scratch memory and counters', async () => {
+test('split and unsplit products in one program are as on one thread', async () => {
   const [M, N, K] = [50, 40, 1600]; // five blocks of k
   const layout = new Layout();
   const [x, dY, dW, square] = [K * M, K * N, M * N, M * M].map((length) => layout.allocate(length));
