@@ -1,5 +1,6 @@
 /**
- * Speed-up from split-K (src/kernels/gemm/split-k.ts): the forward and backward pass of a training step and the whole step, with and without it.
+ * Speed-up from split-K (src/kernels/gemm/split-k.ts): the forward and backward pass of a training step, and the whole step, with
+ * and without it.
  *
  *     npm run build && node bench/split-k.js [--rounds 15] [--threads 2]
  */

@@ -112,13 +112,13 @@ const oneMoment = (a: number, b: number, c: number, flag: boolean): KernelCase =
   decayed: Math.min(a * b, a * c),
 });
 
-/** A GEMM of shape [M,N,K]. The type of its weights follows from the shape. */
+/** A GEMM of shape [M,N,K]. The type of its weights follows from the shape, unless they are to be float32. */
 export const gemmCase = (
   [M, N, K]: readonly [number, number, number],
-  { hasBias = false, transA = 0, transB = 0 } = {},
+  { hasBias = false, transA = 0, transB = 0, isFloat32 = false } = {},
 ) => ({
   a: normal(M * K),
-  b: weights(K * N, transB === 0 ? N : K, M + K + N),
+  b: isFloat32 ? normal(K * N) : weights(K * N, transB === 0 ? N : K, M + K + N),
   bias: hasBias ? normal(N) : null,
   c: normal(M * N),
   M,

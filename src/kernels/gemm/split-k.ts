@@ -114,22 +114,13 @@ function strideOf(elements: u64): u64 {
 
 /** Adds this thread's slice of the partial sums to C, in the order of the blocks. */
 function addPartialSums(c: usize, elements: i32, blocks: i32): void {
-  const end = sliceEnd(elements, FLOATS_PER_LINE);
   const stride = usize(strideOf(elements));
-  let to = c + (usize(sliceStart(elements, FLOATS_PER_LINE)) << 2);
-  let from = sharedScratch() + (to - c);
+  const end = sliceEnd(elements, FLOATS_PER_LINE);
   for (let i = sliceStart(elements, FLOATS_PER_LINE); i < end; i += FLOATS_PER_LINE) {
-    if (i + FLOATS_PER_LINE <= end) addLines(to, from, stride, blocks);
-    else
-      for (let j = i; j < end; j += 4) {
-        const at = usize(j - i) << 2;
-        let sum = loadPart(to + at, end - j);
-        for (let block = 1; block < blocks; block++)
-          sum = f32x4.add(sum, loadPart(from + stride * (block - 1) + at, end - j));
-        storePart(to + at, sum, end - j);
-      }
-    to += CACHE_LINE;
-    from += CACHE_LINE;
+    const to = c + (usize(i) << 2);
+    const from = partialSum(1, elements) + (usize(i) << 2);
+    if (end - i >= FLOATS_PER_LINE) addLines(to, from, stride, blocks);
+    else addLastLine(to, from, stride, blocks, end - i);
   }
 }
 
@@ -150,4 +141,15 @@ function addLines(to: usize, from: usize, stride: usize, blocks: i32): void {
   v128.store(to, v0);
   v128.store(to, v3, 48);
   v128.store(to, v2, 32);
+}
+
+/** `addLines` for the last `n` numbers of C, fewer than a cache line. */
+function addLastLine(to: usize, from: usize, stride: usize, blocks: i32, n: i32): void {
+  for (let j = 0; j < n; j += 4) {
+    const at = usize(j) << 2;
+    let sum = loadPart(to + at, n - j);
+    for (let block = 1; block < blocks; block++)
+      sum = f32x4.add(sum, loadPart(from + stride * (block - 1) + at, n - j));
+    storePart(to + at, sum, n - j);
+  }
 }

@@ -74,8 +74,7 @@ describe.skipIf(whyNoMachineCode() !== undefined)(
     });
 
     test('gemm Aᵀ·B with sums that are divided among the threads', async () => {
-      const [M, N, K] = [51, 33, 1920]; // five blocks of k
-      const made = { ...gemmCase([M, N, K], { transA: 1 }), b: { length: K * N, kind: 'normal', scale: 1 } };
+      const made = gemmCase([51, 33, 1920], { transA: 1, isFloat32: true }); // five blocks of k
       for (const accumulate of [false, true]) await compare('gemm', made, accumulate);
     });
 
