@@ -82,3 +82,6 @@ export const formatLoss = ({
   readonly loss: number;
   readonly isEstimate: boolean;
 }): string => `${isEstimate ? '≈' : ''}${loss.toFixed(4)}`;
+
+/** "a, b, and c". */
+export const formatList = (items: readonly string[]): string => new Intl.ListFormat('en').format(items);

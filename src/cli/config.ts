@@ -14,6 +14,7 @@ import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoin
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
 import { UsageError, UserError } from '../errors.ts';
+import { formatList } from '../format.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import type { ForcedChange } from '../train/forced-change.ts';
@@ -72,8 +73,6 @@ function applyRecordedCourse(
   if (!SCHEDULE_FLAGS.some((name) => isGiven(command, name))) applyRecordedSchedule(command, path, entries);
 }
 
-const listed = (words: readonly string[]): string => new Intl.ListFormat('en').format(words);
-
 /** Warns that forced changes during the run cannot be reproduced from its final options. */
 function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): void {
   if (changes.length === 0) return;
@@ -81,7 +80,7 @@ function noticeForcedChanges(path: string, changes: readonly ForcedChange[]): vo
   const shown = Array.from(names, (name) => (name === 'corpus' ? 'the text' : flagOf(name)));
   const steps = changes.map(({ step }) => String(step));
   notice(
-    `${printable(path)} changed ${printable(listed(shown))} with --force after step ${listed(steps)}:\n` +
+    `${printable(path)} changed ${printable(formatList(shown))} with --force after step ${formatList(steps)}:\n` +
       'the new run uses the later values from the start, so its model will differ.',
   );
 }
@@ -104,7 +103,7 @@ function applyRecordedSchedule(
 
 /** Recorded settings that conflict with starting from a model. */
 const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<string, unknown>>): boolean =>
-  ['preset', 'vocabSize'].includes(name) ||
+  ['preset', 'vocabSize', 'rareWords'].includes(name) ||
   (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
 
 /** Size limit of a config file, in bytes. */

@@ -29,7 +29,15 @@ import { shellQuoted } from '../shell-quote.ts';
 import type { Report } from '../reporting.ts';
 import { tokenizerKinds, tokenizers } from '../tokenizer/registry.ts';
 import { specialTokenList, specialTokensValue } from '../tokenizer/special-token-list.ts';
-import { endOfTextToken, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
+import {
+  endOfTextToken,
+  rareWordChoices,
+  usualFrequency,
+  type RareWords,
+  type Tokenizer,
+  type TokenizerKind,
+  type VocabularyBuilder,
+} from '../tokenizer/tokenizer.ts';
 import { dataRows } from '../train/options/data.ts';
 import { formatNumber, formatPercent } from '../format.ts';
 import { factTable } from './fact-table.ts';
@@ -54,7 +62,8 @@ import { describeVocabulary } from './vocabulary-summary.ts';
 
 interface Flags extends DecodingOptions, DocumentFlags {
   readonly tokenizer: TokenizerKind;
-  readonly minFrequency: number;
+  readonly minFrequency?: number;
+  readonly rareWords: RareWords;
   readonly vocabSize?: number;
   readonly specialTokens?: string;
   readonly outDir?: string;
@@ -71,11 +80,11 @@ export function register(command: Command): void {
     .addOption(
       option(
         '--min-frequency <n>',
-        'minimum occurrences of a token; bpe: of a merge',
+        `${dataRows.minFrequency.help} (default: ${dataRows.minFrequency.defaultHelp})`,
         wholeNumber({ min: 1 }),
-        1,
       ),
     )
+    .addOption(option('--rare-words <how>', dataRows.rareWords.help, choice(rareWordChoices), 'spell'))
     .addOption(
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
@@ -154,7 +163,7 @@ function tokenizeAll(
   flags: Flags,
   report: Report,
 ): { readonly corpus: Corpus; readonly tokenizer: Tokenizer; readonly counts: Float64Array } {
-  const { model, outDir, minFrequency, vocabSize: maxSize, documents, skipBadLines } = flags;
+  const { model, outDir, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
   if (given !== undefined && flags.specialTokens !== undefined)
@@ -181,10 +190,11 @@ function tokenizeAll(
         hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
       },
     );
-  const { vocabulary } = tokenizers[flags.tokenizer];
-  const tokenizer =
-    given ??
-    newTokenizer(corpus, (specialTokens) => vocabulary({ minFrequency, maxSize, specialTokens }), own);
+  const { tokenizer: kind, rareWords, vocabSize: maxSize } = flags;
+  const { minFrequency = usualFrequency(kind, rareWords) } = flags;
+  const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
+    tokenizers[kind].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
+  const tokenizer = given ?? newTokenizer(corpus, builder, own);
   const counts = new Float64Array(tokenizer.vocabSize);
   const counted = function* (): Generator<Uint32Array> {
     for (const ids of idsOf(corpus, tokenizer)) {

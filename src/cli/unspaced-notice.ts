@@ -4,12 +4,14 @@ import { unspacedScript } from '../tokenizer/unspaced-scripts.ts';
 export function unspacedNotice({
   kind,
   vocabulary,
+  spells = false,
 }: {
   readonly kind: string;
   readonly vocabulary: readonly string[];
+  readonly spells?: boolean;
 }): string | undefined {
   const script = kind === 'word' ? unspacedScript(vocabulary) : undefined;
-  return script === undefined
-    ? undefined
-    : `most of the text is in ${script} script, which has no spaces between words: tokens are whole clauses.\n  Use --tokenizer char, or bpe.`;
+  if (script === undefined) return undefined;
+  const effect = spells ? 'most of it is spelled in characters' : 'tokens are whole clauses';
+  return `most of the text is in ${script} script, which has no spaces between words: ${effect}.\n  Use --tokenizer char, or bpe.`;
 }

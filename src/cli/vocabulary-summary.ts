@@ -1,11 +1,20 @@
-import { formatNumber } from '../format.ts';
+import { formatList, formatNumber } from '../format.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** Describes a vocabulary: `89 characters and <unk>`. */
-export function describeVocabulary({ kind, vocabSize, unkId }: Tokenizer): string {
-  const name = tokenizers[kind].tokens;
-  return unkId === undefined
-    ? `${formatNumber(vocabSize)} ${name}`
-    : `${formatNumber(vocabSize - 1)} ${name} and <unk>`;
+export function describeVocabulary({
+  kind,
+  vocabSize,
+  vocabulary,
+  unkId,
+  spells = false,
+}: Tokenizer): string {
+  const known = unkId === undefined ? vocabSize : vocabSize - 1;
+  const characters = spells ? vocabulary.filter((token) => Array.from(token).length === 1).length : 0;
+  return formatList([
+    `${formatNumber(known - characters)} ${tokenizers[kind].tokens}`,
+    ...(spells ? [`${formatNumber(characters)} ${tokenizers.char.tokens}`] : []),
+    ...(unkId === undefined ? [] : [UNK]),
+  ]);
 }

@@ -224,7 +224,15 @@ function refuseLong(token: string): void {
 }
 
 /** Words that llama.cpp splits: marks after a character that ends a piece under its rule, such as "!" and a variation selector. */
-function warningsOf({ vocabulary, unkId }: Tokenizer): string[] {
+function warningsOf(tokenizer: Tokenizer): string[] {
+  const spelling = tokenizer.spells === true ? [OTHER_SPELLING] : [];
+  return [...splitWords(tokenizer), ...spelling];
+}
+
+const OTHER_SPELLING =
+  'llama.cpp spells a word outside of the vocabulary with the longest tokens that occur in it, not in characters';
+
+function splitWords({ vocabulary, unkId }: Tokenizer): string[] {
   const split = vocabulary.filter(
     (token, id) =>
       id !== unkId && Array.from(token.trimStart()).length > 1 && COARSE_ENDS.includes(token.trimStart()[0]),

@@ -109,5 +109,7 @@ export function missingTokens(
     if (!known.has(text)) counts.set(text, (counts.get(text) ?? 0) + 1);
   });
   const frequent = new Map([...counts].filter(([, count]) => count >= minFrequency));
-  return selectVocabulary(frequent, { minFrequency }, kind === 'char' ? 'code point' : 'frequency', []);
+  return selectVocabulary(frequent, { minFrequency }, kind === 'char' ? 'code point' : 'frequency', {
+    special: [],
+  });
 }

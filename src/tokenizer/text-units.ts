@@ -48,3 +48,7 @@ export function countPoints(units: TextUnits, start: number, end: number): numbe
   for (let i = start; i < end; i++) if ((units.getUint16(2 * i, true) & 0xfc00) === 0xdc00) count--;
   return count;
 }
+
+/** Number of units of the code point at unit `start` of a well-formed text. */
+export const unitsOfPoint = (units: TextUnits, start: number): 1 | 2 =>
+  (units.getUint16(2 * start, true) & 0xfc00) === 0xd800 ? 2 : 1;

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.ts';
+import { UsageError, UserError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 
 /** Text that is not in the vocabulary. */
@@ -14,6 +14,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Id of `<unk>`, which replaces unknown text; undefined if there is none. */
   readonly unkId: number | undefined;
+  /** Whether a word that is not in the vocabulary becomes its characters, so that only characters can be unknown. */
+  readonly spells?: boolean;
   readonly special: SpecialTokens;
   /** Special tokens as they are found in a text, where they have their ids. */
   readonly specialTexts: readonly string[];
@@ -123,7 +125,20 @@ export interface VocabularyOptions {
   readonly maxSize?: number | undefined;
   /** Special tokens besides `<unk>` and `<|endoftext|>`. */
   readonly specialTokens?: readonly string[] | undefined;
+  /** What becomes of a word that is not in the vocabulary, with `word`; `unk` by default. */
+  readonly rareWords?: RareWords | undefined;
 }
+
+/** Its characters, or `<unk>`. */
+export const rareWordChoices = ['spell', 'unk'] as const;
+export type RareWords = (typeof rareWordChoices)[number];
+
+/**
+ * `minFrequency` if it is not given. A model learns to spell from the words that are spelled in the training text, so if a
+ * rare word is to be spelled, the rarest of the training text must be. docs/recipe.md has the measurement.
+ */
+export const usualFrequency = (kind: TokenizerKind, rareWords: RareWords): number =>
+  kind === 'word' && rareWords === 'spell' ? 3 : 1;
 
 export const UNK = '<unk>';
 /** Ends a document, and precedes the first. */
@@ -231,21 +246,28 @@ export function endOfTextToken(tokenizer: Tokenizer): string | undefined {
   return id === undefined ? undefined : tokenizer.vocabulary[id];
 }
 
+/** Tokens of a vocabulary that are not selected by frequency. */
+interface FixedTokens {
+  readonly special: readonly string[];
+  /** Characters that spell words which are not selected. */
+  readonly characters?: readonly string[] | undefined;
+}
+
 /**
  * Selects the tokens with at least `minFrequency` occurrences, at most `maxSize` with the others (ties go to the token that
- * sorts first), sorts them by `order`, and appends `special`.
+ * sorts first), sorts them by `order`, and appends the fixed ones.
  *
- * @throws UserError if no token is frequent enough
+ * @throws UserError if no token is frequent enough and there are no characters, or UsageError if there are too many
  */
 export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
   { minFrequency, maxSize = Infinity }: VocabularyOptions,
   order: 'code point' | 'frequency',
-  special: readonly string[] = [UNK],
+  { special, characters = [] }: FixedTokens = { special: [UNK] },
 ): string[] {
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);
   let entries = [...counts].filter(([, count]) => count >= minFrequency);
-  if (entries.length === 0 && counts.size > 0)
+  if (entries.length === 0 && counts.size > 0 && characters.length === 0)
     throw new UserError(
       'unsuitable-tokenizer',
       `no token occurs ${minFrequency} times in the text, which ${optionName('minFrequency')} requires`,
@@ -253,9 +275,18 @@ export function selectVocabulary(
         hint: `use a smaller ${optionName('minFrequency')} or a longer text`,
       },
     );
+  const fixed = [...characters, ...special];
+  if (characters.length > 0 && fixed.length > maxSize)
+    throw new UsageError(
+      'unsuitable-tokenizer',
+      `a vocabulary of ${maxSize} cannot spell words: the text has ${characters.length} characters`,
+      {
+        hint: `use ${optionName('vocabSize')} ${fixed.length} or more, or ${optionName('rareWords')} unk`,
+      },
+    );
   entries.sort(([a, countA], [b, countB]) => countB - countA || byText(a, b));
-  entries = entries.slice(0, Math.max(0, maxSize - special.length));
+  entries = entries.slice(0, Math.max(0, maxSize - fixed.length));
   const tokens = entries.map(([token]) => token);
   if (order === 'code point') tokens.sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
-  return [...tokens, ...special];
+  return [...tokens, ...fixed];
 }

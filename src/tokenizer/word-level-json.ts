@@ -1,7 +1,11 @@
 /**
  * Character and word tokenizers in tokenizer.json: a WordLevel model with a Split pre-tokenizer. Only the pattern differs.
  * The Fuse decoder concatenates tokens without spaces.
+ *
+ * If unknown words are spelled, the model is a BPE without merges and with "ignore_merges": a piece that is a token is that
+ * token, any other is its characters.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { addedTokensJson, addTokens, readAddedTokens, SPECIAL, type AddedIds } from './added-tokens.ts';
 import { addsNothing } from './post-processor.ts';
 import { asObject, onlyStep, tokensInOrder, type JsonObject, type Refuse } from './tokenizer-json.ts';
@@ -15,6 +19,8 @@ export interface WordLevelModel {
   readonly unkId: number | undefined;
   readonly added: AddedIds;
   readonly special: SpecialTokens;
+  /** Whether a piece outside of the vocabulary is its characters; otherwise it is `<unk>`. */
+  readonly spells: boolean;
 }
 
 /**
@@ -25,6 +31,7 @@ export interface WordLevelModel {
 export function newWordLevel(
   tokens: readonly string[],
   special: readonly string[] = [END_OF_TEXT],
+  spells = false,
 ): WordLevelModel {
   const unkId = tokens.length - 1;
   const hasEnds = tokens.includes(END_OF_TEXT);
@@ -35,6 +42,7 @@ export function newWordLevel(
     unkId,
     added: new Map([...ids].map((id) => [id, SPECIAL])),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
+    spells,
   };
 }
 
@@ -44,7 +52,10 @@ const rolesOf = (unknown: string, hasEnds: boolean): Readonly<Record<string, str
 };
 
 /** The content of tokenizer.json. `<unk>` is listed as an added token because AutoTokenizer makes it one in any case. */
-export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern: string): unknown => ({
+export const wordLevelJson = (
+  { tokens, unkId, added, spells }: WordLevelModel,
+  pattern: string,
+): unknown => ({
   version: '1.0',
   truncation: null,
   padding: null,
@@ -54,17 +65,38 @@ export const wordLevelJson = ({ tokens, unkId, added }: WordLevelModel, pattern:
   post_processor: null,
   decoder: { type: 'Fuse' },
   model: {
-    type: 'WordLevel',
+    ...(spells ? SPELLING : { type: 'WordLevel' }),
     // The object lists integer-like tokens first, which is harmless: order is given by the ids.
     vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     unk_token: unkId === undefined ? null : tokens[unkId],
   },
 });
 
+/** The fields of a model that spells unknown pieces. */
+const SPELLING = {
+  type: 'BPE',
+  dropout: null,
+  continuing_subword_prefix: null,
+  end_of_word_suffix: null,
+  fuse_unk: false,
+  byte_fallback: false,
+  ignore_merges: true,
+  merges: [],
+};
+
 /** Detects a WordLevel model with this pattern. */
 export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
-  asObject(json['model'])['type'] === 'WordLevel' &&
-  asObject(asObject(onlyStep(json, 'pre_tokenizer'))['pattern'])['Regex'] === pattern;
+  asObject(json['model'])['type'] === 'WordLevel' && patternOf(json) === pattern;
+
+/** Detects a model with this pattern that spells unknown pieces. */
+export const isSpelling = (json: JsonObject, pattern: string): boolean =>
+  hasSpellingFields(asObject(json['model'])) && patternOf(json) === pattern;
+
+const hasSpellingFields = (model: JsonObject): boolean =>
+  Object.entries(SPELLING).every(([name, value]) => isDeepStrictEqual(model[name] ?? null, value));
+
+const patternOf = (json: JsonObject): unknown =>
+  asObject(asObject(onlyStep(json, 'pre_tokenizer'))['pattern'])['Regex'];
 
 /**
  * Reads and validates tokenizer.json. In older folders, where `<unk>` is not an added token, a literal `<unk>` is five
@@ -88,5 +120,11 @@ export function readWordLevel(json: JsonObject, fail: Refuse, settings: Tokenize
   const { extra, roles: named } = settings;
   const hasEnds = [...added.keys()].some((id) => tokens[id] === END_OF_TEXT);
   const roles = Object.keys(named).length > 0 || unkId === undefined ? named : rolesOf(unknown, hasEnds);
-  return { tokens, unkId, added, special: specialTokensOf({ roles, extra }, tokens, unkId) };
+  return {
+    tokens,
+    unkId,
+    added,
+    special: specialTokensOf({ roles, extra }, tokens, unkId),
+    spells: hasSpellingFields(model),
+  };
 }

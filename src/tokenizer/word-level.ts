@@ -27,11 +27,12 @@ export function wordLevelTokenizer(
   model: WordLevelModel,
   { kind, pattern, ordinary }: WordLevelKind,
 ): Tokenizer {
-  const { tokens, unkId, added, special } = model;
+  const { tokens, unkId, added, special, spells } = model;
   return {
     kind,
     vocabSize: tokens.length,
     unkId,
+    spells,
     special,
     ...specialOf(tokens, added),
     vocabulary: tokens,
@@ -48,6 +49,8 @@ export interface TokenCounter {
   add(piece: string, final: boolean): void;
   /** Occurrences by token. */
   counts(): ReadonlyMap<string, number>;
+  /** Tokens of the vocabulary that are not counted, however rare: the characters that spell words. */
+  characters?(): readonly string[];
 }
 
 /**
@@ -74,7 +77,10 @@ export function wordLevelVocabulary(
     end() {
       count('', true);
       const special = [...specialTokens, ...(hasEnds ? [END_OF_TEXT] : []), UNK];
-      const vocabulary = selectVocabulary(counter.counts(), options, order, special);
+      const vocabulary = selectVocabulary(counter.counts(), options, order, {
+        special,
+        characters: counter.characters?.(),
+      });
       checkDistinct(vocabulary, vocabulary.length - special.length);
       return create(vocabulary, special);
     },

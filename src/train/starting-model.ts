@@ -157,7 +157,7 @@ function checkShape(
 /** @throws UsageError for an option about a new vocabulary, another tokenizer or new weights */
 function checkOrigin(options: TrainModelOptions, initFrom: string, tokenizer: Tokenizer): void {
   const counts = options.growVocab === true && tokenizer.kind !== 'bpe';
-  for (const name of counts ? (['vocabSize'] as const) : (['vocabSize', 'minFrequency'] as const))
+  for (const name of ['vocabSize', 'rareWords', ...(counts ? [] : (['minFrequency'] as const))] as const)
     if (options[name] !== undefined)
       throw conflict(`${optionName(name)} has no effect: ${initFrom} already has a vocabulary`, 'omit it');
   if (options.initialization !== undefined)

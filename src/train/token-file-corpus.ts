@@ -79,7 +79,7 @@ function checkTokenFileOptions({ corpus, ...options }: TrainModelOptions, hasTok
     });
   const ofVocabulary = hasTokenizer
     ? (['specialTokens', 'growVocab'] as const)
-    : (['minFrequency', 'vocabSize', 'specialTokens'] as const);
+    : (['minFrequency', 'rareWords', 'vocabSize', 'specialTokens'] as const);
   for (const flag of ofVocabulary)
     if (options.resume === undefined && (options[flag] ?? false) !== false)
       throw new UsageError(

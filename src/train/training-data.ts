@@ -22,6 +22,7 @@ import { specialTokenList } from '../tokenizer/special-token-list.ts';
 import {
   endOfTextId,
   endOfTextToken,
+  usualFrequency,
   type Tokenizer,
   type TokenizerKind,
   type VocabularyBuilder,
@@ -162,12 +163,11 @@ function tokenizeText(
   };
 }
 
-const vocabularyFor = (options: TrainModelOptions, specialTokens: readonly string[]): VocabularyBuilder =>
-  tokenizers[options.tokenizer ?? 'char'].vocabulary({
-    minFrequency: options.minFrequency ?? 1,
-    maxSize: options.vocabSize,
-    specialTokens,
-  });
+function vocabularyFor(options: TrainModelOptions, specialTokens: readonly string[]): VocabularyBuilder {
+  const { tokenizer = 'char', rareWords = 'spell' } = options;
+  const { minFrequency = usualFrequency(tokenizer, rareWords), vocabSize: maxSize } = options;
+  return tokenizers[tokenizer].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
+}
 
 /** Of the model whose tokenizer is given, for messages. */
 const nameOf = ({ initFrom, resume }: TrainModelOptions): string => initFrom ?? resume ?? 'the model';

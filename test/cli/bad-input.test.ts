@@ -136,7 +136,7 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
   ],
   [
     'words of a script without spaces',
-    `train ./unspaced.txt ${TINY} --tokenizer word`,
+    `train ./unspaced.txt ${TINY} --tokenizer word --rare-words unk`,
     1,
     'unsuitable-tokenizer',
     '2100 … --tokenizer word … --tokenizer char',
@@ -241,10 +241,17 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
   ],
   [
     'an empty vocabulary',
-    `train ./corpus.txt ${TINY} --tokenizer word --min-frequency 1000`,
+    `train ./corpus.txt ${TINY} --tokenizer word --rare-words unk --min-frequency 1000`,
     1,
     'unsuitable-tokenizer',
     '1000 … --min-frequency',
+  ],
+  [
+    'a vocabulary too small to spell words',
+    `train ./corpus.txt ${TINY} --tokenizer word --vocab-size 5`,
+    2,
+    'unsuitable-tokenizer',
+    '5 … --vocab-size … --rare-words unk',
   ],
   [
     'a vocabulary of one',

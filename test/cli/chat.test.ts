@@ -61,7 +61,7 @@ beforeAll(async () => {
     'plain.txt -o checkpoints/plain --n-layer 4 --n-head 2 --n-embd 128 --block-size 4096 --batch-size 1 --max-iters 1',
   );
   await train(
-    'dialogues.jsonl -o checkpoints/chatter --tokenizer word --n-layer 1 --n-head 2 --n-embd 32 --block-size 64 --batch-size 8 --optimizer muon --learning-rate 5e-3 --max-iters 200',
+    'dialogues.jsonl -o checkpoints/chatter --tokenizer word --rare-words unk --n-layer 1 --n-head 2 --n-embd 32 --block-size 64 --batch-size 8 --optimizer muon --learning-rate 5e-3 --max-iters 200',
   );
 }, 120_000);
 

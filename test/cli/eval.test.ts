@@ -22,7 +22,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'corpus.txt'), text);
   writeFileSync(join(folder, 'other.txt'), 'the Pequod and the whale.\nTwo lines, é.\n');
   await gpt(`train corpus.txt ${tiny} -o chars`);
-  await gpt(`train corpus.txt ${tiny} --tokenizer word --min-frequency 30 -o words`);
+  await gpt(`train corpus.txt ${tiny} --tokenizer word --rare-words unk --min-frequency 30 -o words`);
 });
 
 describe('one model on one text', () => {

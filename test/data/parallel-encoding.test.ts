@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { encodeInParallel } from '../../src/data/parallel-encoding.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
 import { openTokenizer } from '../fuzz/seeds.ts';
-import { encode, type Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+import { encode, type RareWords, type Tokenizer, type TokenizerKind } from '../../src/tokenizer/tokenizer.ts';
 
 const LINES = [
   "It's a whale.\n",
@@ -20,8 +20,12 @@ const LINES = [
 ];
 const lines = array(constantFrom(...LINES), { maxLength: 30 });
 
-function learn(kind: (typeof tokenizerKinds)[number]): Tokenizer {
-  const builder = tokenizers[kind].vocabulary({ minFrequency: 1, maxSize: kind === 'bpe' ? 280 : undefined });
+function learn(kind: TokenizerKind, rareWords: RareWords = 'unk'): Tokenizer {
+  const builder = tokenizers[kind].vocabulary({
+    minFrequency: rareWords === 'spell' ? 2 : 1,
+    rareWords,
+    maxSize: kind === 'bpe' ? 280 : undefined,
+  });
   builder.push(LINES.slice(0, 4).join(''));
   return builder.end();
 }
@@ -36,9 +40,10 @@ function* slowly(pieces: readonly string[], milliseconds: number): Generator<str
 
 const flat = (all: Iterable<Uint32Array>): number[] => Array.from(all, (ids) => [...ids]).flat();
 
-describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
-  const tokenizer = learn(kind);
-
+describe.each([
+  ...tokenizerKinds.map((kind) => ({ name: kind as string, tokenizer: learn(kind) })),
+  { name: 'spelling word', tokenizer: learn('word', 'spell') },
+])('the $name tokenizer', ({ tokenizer }) => {
   test('may be split at the places it names', () => {
     assert(
       property(lines, lines, (before, after) => {

@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { GPT2_PATTERN, gpt2Starts } from '../../src/tokenizer/gpt2-pieces.ts';
 import { WHITE_SPACE } from '../../src/tokenizer/pieces.ts';
 import { tokenizerFromJson, tokenizerKinds, tokenizers } from '../../src/tokenizer/registry.ts';
-import { encode, UNK, type Tokenizer, type Unknown } from '../../src/tokenizer/tokenizer.ts';
+import {
+  encode,
+  UNK,
+  type Tokenizer,
+  type TokenizerKind,
+  type Unknown,
+  type VocabularyBuilder,
+} from '../../src/tokenizer/tokenizer.ts';
 import { unspacedScript } from '../../src/tokenizer/unspaced-scripts.ts';
 import { UnitReader } from '../../src/tokenizer/text-units.ts';
 import { WORDS, WORDS_CUT_AT_MARKS } from '../../src/tokenizer/word-pieces.ts';
@@ -33,22 +40,31 @@ const text = array(constantFrom(...AWKWARD, 'x', ' ', 'ß', '1'), { maxLength: 8
 );
 const anyText = string({ unit: 'grapheme', maxLength: 60 });
 
-/** Sizes that keep tests quick. */
+/** Limits that keep tests quick. */
 const sizes = { char: {}, word: {}, bpe: { maxSize: 300 } };
 const runs = { char: 300, word: 300, bpe: 100 };
 
-function learn(kind: (typeof tokenizerKinds)[number], corpus: string, limits = {}): Tokenizer {
-  const builder = tokenizers[kind].vocabulary({ minFrequency: 1, ...sizes[kind], ...limits });
+const builderOf = (kind: TokenizerKind, limits = {}): VocabularyBuilder =>
+  tokenizers[kind].vocabulary({ minFrequency: 1, ...sizes[kind], ...limits });
+
+function learn(kind: TokenizerKind, corpus: string, limits = {}): Tokenizer {
+  const builder = builderOf(kind, limits);
   builder.push(corpus);
   return builder.end();
 }
 
-describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
+/** A word tokenizer that spells rare words in characters. */
+const spelling = { rareWords: 'spell', minFrequency: 2 } as const;
+
+describe.each([
+  ...tokenizerKinds.map((kind) => ({ name: kind as string, kind, limits: {} })),
+  { name: 'spelling word', kind: 'word' as const, limits: spelling },
+])('the $name tokenizer', ({ kind, limits }) => {
   test('decodes to the text it encoded, if the vocabulary covers it', () => {
     assert(
       property(text, anyText, (a, b) => {
         const whole = a + b;
-        const tokenizer = learn(kind, whole);
+        const tokenizer = learn(kind, whole, limits);
         const ids = encode(tokenizer, whole);
         expect(tokenizer.decode(ids)).toBe(whole.toWellFormed());
         if (tokenizer.unkId !== undefined && !whole.includes(UNK)) expect(ids).not.toContain(tokenizer.unkId);
@@ -63,10 +79,10 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
         const whole = a + b;
         const places = [0, ...cuts.map((c) => Math.min(c, whole.length)).sort((x, y) => x - y), whole.length];
         const pieces = places.slice(1).map((end, i) => whole.slice(places[i], end));
-        const builder = tokenizers[kind].vocabulary({ minFrequency: 1, ...sizes[kind] });
+        const builder = builderOf(kind, limits);
         for (const piece of pieces) builder.push(piece);
         const tokenizer = builder.end();
-        expect(tokenizer.vocabulary).toEqual(learn(kind, whole).vocabulary);
+        expect(tokenizer.vocabulary).toEqual(learn(kind, whole, limits).vocabulary);
         const encoder = tokenizer.encoder();
         const ids = [...pieces.flatMap((piece) => [...encoder.push(piece)]), ...encoder.end()];
         expect(ids).toEqual([...encode(tokenizer, whole)]);
@@ -79,7 +95,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
     assert(
       property(text, anyText, (a, b) => {
         const whole = a + b;
-        const tokenizer = learn(kind, whole);
+        const tokenizer = learn(kind, whole, limits);
         const ids = encode(tokenizer, whole);
         const decoder = tokenizer.decoder();
         const pieces = [...Array.from(ids, (id) => decoder.push([id])), decoder.end()];
@@ -92,7 +108,7 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
   });
 
   test('survives a round trip through tokenizer.json', () => {
-    const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'));
+    const tokenizer = learn(kind, AWKWARD.join('12 3 3 3 toString __proto__ constructor'), limits);
     const again = tokenizerFromJson(JSON.stringify(tokenizer.toJSON()));
     expect(again.kind).toBe(kind);
     expect(again.vocabulary).toEqual(tokenizer.vocabulary);
@@ -101,8 +117,8 @@ describe.each(tokenizerKinds)('the %s tokenizer', (kind) => {
   });
 
   test('depends only on its text', () => {
-    expect(JSON.stringify(learn(kind, 'so it goes').toJSON())).toBe(
-      JSON.stringify(learn(kind, 'so it goes').toJSON()),
+    expect(JSON.stringify(learn(kind, 'so it goes', limits).toJSON())).toBe(
+      JSON.stringify(learn(kind, 'so it goes', limits).toJSON()),
     );
   });
 });

@@ -25,7 +25,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'muonLearningRate'
   >;
   readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
-  readonly tokenizer: { readonly kind: string };
+  readonly tokenizer: { readonly kind: string; readonly spells?: boolean };
   readonly corpus: Pick<RunDescription['corpus'], 'files'>;
 };
 
@@ -83,7 +83,9 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
     return 'The vocabulary is that of the trained model; only a new model can have another.';
   if (corpus.files.some((file) => file.endsWith('.bin')))
     return 'The vocabulary of a token file is fixed; `gpt tokenize` creates another.';
+  if (tokenizer.spells === true) return sentence(['--tokenizer bpe']);
   return sentence([
+    ...(tokenizer.kind === 'word' ? ['--rare-words spell'] : []),
     ...(settings.minFrequency > 1 ? ['a lower --min-frequency'] : []),
     ...(Number.isFinite(settings.vocabSize) ? ['a larger --vocab-size'] : []),
     ...(tokenizer.kind === 'bpe' ? [] : ['--tokenizer bpe']),

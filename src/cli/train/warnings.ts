@@ -11,10 +11,10 @@ import {
   againstShortValidation,
   againstUnknown,
   endsAbovePeak,
+  type Flags,
   highestRate,
   isAboveUsual,
   mayGrow,
-  type Flags,
 } from './remedies.ts';
 import { flagOf } from '../../flag-name.ts';
 import { againstCrlf, AGAINST_SORTED, SORTED } from '../corpus-summary.ts';
@@ -95,9 +95,9 @@ function aboutUnknown(run: UpcomingRun): string[] {
 }
 
 /** Whether the vocabulary is known to cover the text. A resumed run may have another text. */
-function hasWholeVocabulary({ isResumed, settings }: UpcomingRun): boolean {
+function hasWholeVocabulary({ isResumed, settings, tokenizer }: UpcomingRun): boolean {
   const { minFrequency, vocabSize, initFrom, valFile } = settings;
-  const isComplete = minFrequency === 1 && vocabSize === Infinity;
+  const isComplete = tokenizer.spells === true || (minFrequency === 1 && vocabSize === Infinity);
   return isComplete && !isResumed && initFrom === undefined && valFile === undefined;
 }
 

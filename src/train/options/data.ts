@@ -5,8 +5,13 @@ import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
-import type { TokenizerKind } from '../../tokenizer/tokenizer.ts';
-import { optionName } from '../../messages.ts';
+import {
+  rareWordChoices,
+  usualFrequency,
+  type RareWords,
+  type TokenizerKind,
+} from '../../tokenizer/tokenizer.ts';
+import { optionName, optionValues } from '../../messages.ts';
 import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row, unused } from './row.ts';
 import { belowOne, positive } from './values.ts';
@@ -32,8 +37,24 @@ export const dataRows = {
     value: positive,
     placeholder: 'n',
     help: 'minimum occurrences of a token; bpe: of a merge',
-    default: 1,
+    default: ({ tokenizer, rareWords, initFrom }) =>
+      initFrom === undefined ? usualFrequency(tokenizer, rareWords) : 1,
+    defaultHelp: '1; word: 3',
     onResume: 'fixed',
+  }),
+  rareWords: row<RareWords>({
+    group: 'Data',
+    value: choice(rareWordChoices),
+    placeholder: 'how',
+    help: 'spell rare words in characters, or unk: as <unk>',
+    default: 'spell',
+    caution: unused(
+      ({ tokenizer }) => tokenizer === 'word',
+      ({ tokenizer }) => `with ${optionValues({ tokenizer })}`,
+    ),
+    onResume: 'fixed',
+    stored: orAbsent(choice(rareWordChoices)),
+    formerly: ({ tokenizer }) => (tokenizer === 'word' ? 'unk' : undefined),
   }),
   vocabSize: row<number>({
     group: 'Data',

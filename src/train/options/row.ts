@@ -1,6 +1,7 @@
 /** The form of a row in the table of options (../options.ts). */
 import type { Rule } from '../../json-rules.ts';
 import type { PresetName } from '../../model/config.ts';
+import type { RareWords, TokenizerKind } from '../../tokenizer/tokenizer.ts';
 import type { OptionType } from '../../values.ts';
 import { optimizers, type OptimizerName, type UsedOption } from '../optimizer.ts';
 import { hasDecayEnd, type ScheduleName } from '../schedule.ts';
@@ -25,6 +26,8 @@ export interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
   readonly initFrom: string | undefined;
+  readonly tokenizer: TokenizerKind;
+  readonly rareWords: RareWords;
   readonly loraRank: number | undefined;
   readonly valFile: string | undefined;
   readonly maxIters: number;

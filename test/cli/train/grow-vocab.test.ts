@@ -34,7 +34,8 @@ beforeAll(async () => {
   writeFileSync(path('chat.jsonl'), `${JSON.stringify({ messages })}\n`.repeat(30));
   await gpt(`train prose.txt ${SHAPE} --arch qwen3 --max-iters 20 -o char`);
   await gpt(`train prose.txt ${SHAPE} --max-iters 2 -o tied`);
-  await gpt(`train prose.txt ${SHAPE} --tokenizer word --max-iters 2 -o word`);
+  await gpt(`train prose.txt ${SHAPE} --tokenizer word --max-iters 2 -o word --rare-words unk`);
+  await gpt(`train prose.txt ${SHAPE} --tokenizer word --max-iters 2 -o spelling`);
   await gpt('tokenize prose.txt --model char -o tokens');
   await gpt(`train prose.txt ${SHAPE} --tokenizer bpe --vocab-size 270 --max-iters 2 -o bpe`);
 }, 60_000);
@@ -103,7 +104,14 @@ test('new words may have to be frequent', async () => {
   );
 });
 
-describe.each(['char', 'word', 'bpe'])('a %s model without special tokens', (name) => {
+test('a model that spells words learns new characters, not words', async () => {
+  const { stderr } = await gpt(`train verse.txt --init-from spelling --grow-vocab ${STILL} -o spelled`);
+  expect(stderr).toMatch(/Added to the vocabulary: \d+ new characters?\./);
+  const { tokenizer } = openModelFolder(path('spelled'));
+  expect(tokenizer.decode(encode(tokenizer, VERSE))).toBe(VERSE);
+});
+
+describe.each(['char', 'word', 'spelling', 'bpe'])('a %s model without special tokens', (name) => {
   test('learns conversations in ChatML', async () => {
     await expectRefusal(
       ['train', 'chat.jsonl', '--init-from', name],

@@ -100,7 +100,18 @@ describe('warnings before the first step', () => {
     [
       'words of a script without spaces',
       { tokenizer: { kind: 'word', vocabulary: ['话说天下大势', '，', '分久必合', 'a', '<unk>'] } },
-      'most of the text is in Han script, which has no spaces between words',
+      'most of the text is in Han script, which has no spaces between words: tokens are whole clauses',
+    ],
+    [
+      'words of such a script that are spelled',
+      {
+        tokenizer: {
+          kind: 'word',
+          vocabulary: [...'话说天下大势'.split(''), '，', 'a', '<unk>'],
+          spells: true,
+        },
+      },
+      'no spaces between words: most of it is spelled in characters',
     ],
   ])('%s', (_name, change, message) => {
     const warnings = warningsBefore({ ...plan, ...change });
@@ -125,6 +136,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
   const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, trainedParameters: 10 };
   const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
   const words = { tokenizer: { kind: 'word', vocabulary: ['話'] } };
+  const spelling = { tokenizer: { kind: 'word', vocabulary: ['a'], spells: true } };
   /** What --init-from says itself, and what a resumed run keeps. */
   const refused = {
     'init-from': ['--n-embd', '--n-layer', '--min-frequency', '--vocab-size', '--tokenizer', '--preset'],
@@ -186,6 +198,14 @@ describe('never advise a flag that would be refused or changes nothing', () => {
     [
       { ...unknown, ...withSettings({ minFrequency: 5, vocabSize: 200 }) },
       'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe help.',
+    ],
+    [
+      { ...unknown, tokenizer: { kind: 'word', vocabulary: ['a'] }, ...withSettings({ minFrequency: 5 }) },
+      '--rare-words spell, a lower --min-frequency or --tokenizer bpe help.',
+    ],
+    [
+      { ...unknown, ...spelling, ...withSettings({ minFrequency: 5, valFile: 'val.txt' }) },
+      '--tokenizer bpe helps.',
     ],
     [
       {
