@@ -25,7 +25,8 @@ const THREADS = [1, 2, 3];
 const runs = {
   'pre-norm, AdamW, char': '--n-layer 2 --n-head 3 --n-embd 36 --block-size 29 --batch-size 5 --max-iters 12',
   'post-norm, ReLU, sinusoidal, SGD, word':
-    '--norm post --activation relu --positions sinusoidal --optimizer sgd --learning-rate 0.1 --tokenizer word ' +
+    '--norm post --activation relu --positions sinusoidal --optimizer sgd --learning-rate 0.1 ' +
+    '--tokenizer word --rare-words unk ' +
     '--vocab-size 500 --n-layer 2 --n-head 2 --n-embd 24 --block-size 16 --batch-size 4 --max-iters 12',
   'dropout, AdamW, bpe':
     '--dropout 0.2 --tokenizer bpe --vocab-size 400 --beta2 0.95 --n-layer 3 --n-head 4 --n-embd 32 ' +

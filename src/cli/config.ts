@@ -38,6 +38,7 @@ export function applyConfigFile(command: Command, path: string): void {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
     if (recorded && 'initFrom' in entries && isSetByModel(name, entries)) continue;
+    if (recorded && isOfOtherTokenizer(name, entries, command)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -105,6 +106,20 @@ function applyRecordedSchedule(
 const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<string, unknown>>): boolean =>
   ['preset', 'vocabSize', 'rareWords'].includes(name) ||
   (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
+
+/** Recorded settings whose defaults depend on options that the command line changes. */
+function isOfOtherTokenizer(
+  name: string,
+  entries: Readonly<Record<string, unknown>>,
+  command: Command,
+): boolean {
+  const isChanged = (option: string): boolean =>
+    isGiven(command, option) && command.getOptionValue(option) !== entries[option];
+  return (
+    (name === 'minFrequency' && (isChanged('tokenizer') || isChanged('rareWords'))) ||
+    (name === 'rareWords' && isChanged('tokenizer'))
+  );
+}
 
 /** Size limit of a config file, in bytes. */
 const LARGEST = 1e6;

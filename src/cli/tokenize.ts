@@ -32,7 +32,6 @@ import { specialTokenList, specialTokensValue } from '../tokenizer/special-token
 import {
   endOfTextToken,
   rareWordChoices,
-  usualFrequency,
   type RareWords,
   type Tokenizer,
   type TokenizerKind,
@@ -190,8 +189,7 @@ function tokenizeAll(
         hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
       },
     );
-  const { tokenizer: kind, rareWords, vocabSize: maxSize } = flags;
-  const { minFrequency = usualFrequency(kind, rareWords) } = flags;
+  const { tokenizer: kind, minFrequency, rareWords, vocabSize: maxSize } = flags;
   const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
     tokenizers[kind].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
   const tokenizer = given ?? newTokenizer(corpus, builder, own);

@@ -1,17 +1,11 @@
-import { unspacedScript } from '../tokenizer/unspaced-scripts.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
-/** Warning for a word tokenizer whose text has no spaces between words; undefined otherwise. */
+/** Warning for a new word tokenizer whose text has no spaces between words; undefined otherwise. */
 export function unspacedNotice({
-  kind,
-  vocabulary,
-  spells = false,
-}: {
-  readonly kind: string;
-  readonly vocabulary: readonly string[];
-  readonly spells?: boolean;
-}): string | undefined {
-  const script = kind === 'word' ? unspacedScript(vocabulary) : undefined;
+  unspacedScript: script,
+  hasCharacterFallback = false,
+}: Pick<Tokenizer, 'unspacedScript' | 'hasCharacterFallback'>): string | undefined {
   if (script === undefined) return undefined;
-  const effect = spells ? 'most of it is spelled in characters' : 'tokens are whole clauses';
+  const effect = `words are whole clauses${hasCharacterFallback ? ', most of them spelled in characters' : ''}`;
   return `most of the text is in ${script} script, which has no spaces between words: ${effect}.\n  Use --tokenizer char, or bpe.`;
 }

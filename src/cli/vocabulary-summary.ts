@@ -8,13 +8,15 @@ export function describeVocabulary({
   vocabSize,
   vocabulary,
   unkId,
-  spells = false,
+  hasCharacterFallback = false,
 }: Tokenizer): string {
   const known = unkId === undefined ? vocabSize : vocabSize - 1;
-  const characters = spells ? vocabulary.filter((token) => Array.from(token).length === 1).length : 0;
+  const characters = hasCharacterFallback
+    ? vocabulary.filter((token) => Array.from(token).length === 1).length
+    : 0;
   return formatList([
     `${formatNumber(known - characters)} ${tokenizers[kind].tokens}`,
-    ...(spells ? [`${formatNumber(characters)} ${tokenizers.char.tokens}`] : []),
+    ...(hasCharacterFallback ? [`${formatNumber(characters)} ${tokenizers.char.tokens}`] : []),
     ...(unkId === undefined ? [] : [UNK]),
   ]);
 }

@@ -3,8 +3,11 @@
  * a vocabulary from text.
  *
  * Tokens are added one after the other. Each is encoded with the merges so far; where that ends in several symbols, a new
- * merge joins the first two, until one is left. A new merge has the lowest precedence of all, so the tokens before it are
+ * merge joins the last two, until one is left. A new merge has the lowest precedence of all, so the tokens before it are
  * encoded as before.
+ *
+ * From the end, because llama.cpp writes a symbol that is no token as those of its bytes that are tokens. A space is "Ġ"
+ * there, of two bytes, which would be lost if merges of " whale" joined it with "w" in another word.
  */
 import { PairTable } from '../pair-table.ts';
 
@@ -36,14 +39,16 @@ export class ByteMerges {
     );
   }
 
-  /** Position of the pair that was learned first, leftmost first; 0 if no pair has a merge yet. */
+  /** Position of the pair that was learned first, leftmost first; if no pair has a merge yet, of the last pair. */
   #firstToMerge(symbols: readonly number[]): number {
-    let [at, best] = [0, Infinity];
+    let [at, best] = [-1, Infinity];
     for (let i = 0; i + 1 < symbols.length; i++) {
       const rank = this.#pairs.find(symbols[i], symbols[i + 1]);
       if (rank >= 0 && rank < best) [at, best] = [i, rank];
     }
-    return at;
+    if (at >= 0) return at;
+    const [left, right] = symbols.slice(-2);
+    return symbols.findIndex((symbol, i) => symbol === left && symbols[i + 1] === right);
   }
 
   #number(text: string): number {

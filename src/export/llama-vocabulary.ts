@@ -11,8 +11,8 @@
  *   their text. It splits text by rules that are compiled in; the one used here rarely splits, which is harmless because no
  *   merge joins symbols of two words.
  *
- * Byte-level BPE has no unknown token. llama.cpp drops characters that are in no token, and spells an unknown word with the
- * tokens that occur in it.
+ * Byte-level BPE has no unknown token. llama.cpp drops characters that are in no token. An unknown word may become any tokens
+ * that occur in it, and characters outside of ASCII may be lost.
  */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -79,13 +79,22 @@ const byteLevel = (rule: string, merges: readonly string[]): Record<string, Gguf
 function partsOf(tokenizer: Tokenizer, json: JsonObject, entries: readonly Entry[]): Parts {
   if (tokenizer.kind === 'bpe') return bpeParts(json, entries);
   const merges = new ByteMerges();
-  for (const { token, type } of entries) {
+  const [characters, words] = partition(
+    entries,
+    (_, id) => Array.from(tokenizer.vocabulary[id]).length === 1,
+  );
+  // Characters first, so that they stay whole in words that are not in the vocabulary.
+  for (const { token, type } of [...characters, ...words]) {
     if (type !== NORMAL) continue;
     refuseLong(token);
     merges.add(token);
   }
   const warnings = tokenizer.kind === 'word' ? warningsOf(tokenizer) : [];
   return { metadata: byteLevel(COARSE_RULE, merges.list()), warnings };
+}
+
+function partition<T>(items: readonly T[], test: (item: T, i: number) => boolean): readonly [T[], T[]] {
+  return [items.filter(test), items.filter((item, i) => !test(item, i))];
 }
 
 function bpeParts(json: JsonObject, entries: readonly Entry[]): Parts {
@@ -225,12 +234,12 @@ function refuseLong(token: string): void {
 
 /** Words that llama.cpp splits: marks after a character that ends a piece under its rule, such as "!" and a variation selector. */
 function warningsOf(tokenizer: Tokenizer): string[] {
-  const spelling = tokenizer.spells === true ? [OTHER_SPELLING] : [];
+  const spelling = tokenizer.hasCharacterFallback === true ? [OTHER_SPELLING] : [];
   return [...splitWords(tokenizer), ...spelling];
 }
 
 const OTHER_SPELLING =
-  'llama.cpp spells a word outside of the vocabulary with the longest tokens that occur in it, not in characters';
+  'llama.cpp may encode words outside of the vocabulary in other tokens than gpt, and lose their non-ASCII characters';
 
 function splitWords({ vocabulary, unkId }: Tokenizer): string[] {
   const split = vocabulary.filter(

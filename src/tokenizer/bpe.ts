@@ -40,7 +40,7 @@ const DEFAULT_SIZE = 1024;
  * @throws UsageError if `maxSize` leaves no room for 256 bytes and the special tokens
  */
 export function bpeVocabulary({
-  minFrequency,
+  minFrequency = 1,
   maxSize = DEFAULT_SIZE,
   specialTokens = [],
 }: VocabularyOptions): VocabularyBuilder {

@@ -5,7 +5,7 @@ import { noSettings } from './tokenizer-settings.ts';
 import { END_OF_TEXT, padded, selectVocabulary, type Tokenizer, type Unknown } from './tokenizer.ts';
 
 export interface NewTokens {
-  /** Characters or words. Vocabularies of other kinds have none to add. */
+  /** Characters or, without character fallback, words. BPE vocabularies have none to add. */
   readonly ordinary?: readonly string[];
   /** None of them may be an ordinary token of the vocabulary. */
   readonly special?: readonly string[];
@@ -93,7 +93,8 @@ export function withEndOfText(tokenizer: Tokenizer): Tokenizer {
 }
 
 /**
- * The characters or words of a text that the vocabulary lacks: characters by code point, words by frequency.
+ * The characters, or words without character fallback, that the vocabulary lacks: of a char vocabulary by code point, else by
+ * frequency.
  *
  * @param minFrequency occurrences from which a token is added
  * @param encodeText encodes the text, and reports what is unknown

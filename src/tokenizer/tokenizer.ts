@@ -14,8 +14,10 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Id of `<unk>`, which replaces unknown text; undefined if there is none. */
   readonly unkId: number | undefined;
-  /** Whether a word that is not in the vocabulary becomes its characters, so that only characters can be unknown. */
-  readonly spells?: boolean;
+  /** A word that is not in the vocabulary becomes its characters, so that only characters can be unknown. */
+  readonly hasCharacterFallback?: boolean;
+  /** Script of most of the text that a word tokenizer was built from, if it is one without spaces between words. */
+  readonly unspacedScript?: string | undefined;
   readonly special: SpecialTokens;
   /** Special tokens as they are found in a text, where they have their ids. */
   readonly specialTexts: readonly string[];
@@ -119,26 +121,19 @@ export interface VocabularyBuilder {
 }
 
 export interface VocabularyOptions {
-  /** Minimum number of occurrences of a token. */
-  readonly minFrequency: number;
+  /** Minimum number of occurrences of a token: by default 1, or chosen for the text if rare words are spelled. */
+  readonly minFrequency?: number | undefined;
   /** Maximum number of tokens, including special ones; the default depends on the kind. */
   readonly maxSize?: number | undefined;
   /** Special tokens besides `<unk>` and `<|endoftext|>`. */
   readonly specialTokens?: readonly string[] | undefined;
-  /** What becomes of a word that is not in the vocabulary, with `word`; `unk` by default. */
+  /** How a word tokenizer encodes words that are not in its vocabulary; `unk` by default. */
   readonly rareWords?: RareWords | undefined;
 }
 
-/** Its characters, or `<unk>`. */
+/** How words that are not in the vocabulary are encoded: in characters, or each as `<unk>`. */
 export const rareWordChoices = ['spell', 'unk'] as const;
 export type RareWords = (typeof rareWordChoices)[number];
-
-/**
- * `minFrequency` if it is not given. A model learns to spell from the words that are spelled in the training text, so if a
- * rare word is to be spelled, the rarest of the training text must be. docs/recipe.md has the measurement.
- */
-export const usualFrequency = (kind: TokenizerKind, rareWords: RareWords): number =>
-  kind === 'word' && rareWords === 'spell' ? 3 : 1;
 
 export const UNK = '<unk>';
 /** Ends a document, and precedes the first. */
@@ -249,7 +244,7 @@ export function endOfTextToken(tokenizer: Tokenizer): string | undefined {
 /** Tokens of a vocabulary that are not selected by frequency. */
 interface FixedTokens {
   readonly special: readonly string[];
-  /** Characters that spell words which are not selected. */
+  /** Characters, in which words that are not selected are spelled. */
   readonly characters?: readonly string[] | undefined;
 }
 
@@ -261,7 +256,7 @@ interface FixedTokens {
  */
 export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
-  { minFrequency, maxSize = Infinity }: VocabularyOptions,
+  { minFrequency = 1, maxSize = Infinity }: VocabularyOptions,
   order: 'code point' | 'frequency',
   { special, characters = [] }: FixedTokens = { special: [UNK] },
 ): string[] {
@@ -279,7 +274,7 @@ export function selectVocabulary(
   if (characters.length > 0 && fixed.length > maxSize)
     throw new UsageError(
       'unsuitable-tokenizer',
-      `a vocabulary of ${maxSize} cannot spell words: the text has ${characters.length} characters`,
+      `a vocabulary of ${maxSize} cannot spell words: the text has ${characters.length} different characters`,
       {
         hint: `use ${optionName('vocabSize')} ${fixed.length} or more, or ${optionName('rareWords')} unk`,
       },

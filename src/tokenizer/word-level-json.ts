@@ -2,7 +2,7 @@
  * Character and word tokenizers in tokenizer.json: a WordLevel model with a Split pre-tokenizer. Only the pattern differs.
  * The Fuse decoder concatenates tokens without spaces.
  *
- * If unknown words are spelled, the model is a BPE without merges and with "ignore_merges": a piece that is a token is that
+ * With character fallback, the model is a BPE without merges and with "ignore_merges": a piece that is a token is that
  * token, any other is its characters.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -19,8 +19,8 @@ export interface WordLevelModel {
   readonly unkId: number | undefined;
   readonly added: AddedIds;
   readonly special: SpecialTokens;
-  /** Whether a piece outside of the vocabulary is its characters; otherwise it is `<unk>`. */
-  readonly spells: boolean;
+  /** A piece outside of the vocabulary is its characters; otherwise it is `<unk>`. */
+  readonly hasCharacterFallback: boolean;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface WordLevelModel {
 export function newWordLevel(
   tokens: readonly string[],
   special: readonly string[] = [END_OF_TEXT],
-  spells = false,
+  hasCharacterFallback = false,
 ): WordLevelModel {
   const unkId = tokens.length - 1;
   const hasEnds = tokens.includes(END_OF_TEXT);
@@ -42,7 +42,7 @@ export function newWordLevel(
     unkId,
     added: new Map([...ids].map((id) => [id, SPECIAL])),
     special: specialTokensOf({ roles, extra: [] }, tokens, unkId),
-    spells,
+    hasCharacterFallback,
   };
 }
 
@@ -53,7 +53,7 @@ const rolesOf = (unknown: string, hasEnds: boolean): Readonly<Record<string, str
 
 /** The content of tokenizer.json. `<unk>` is listed as an added token because AutoTokenizer makes it one in any case. */
 export const wordLevelJson = (
-  { tokens, unkId, added, spells }: WordLevelModel,
+  { tokens, unkId, added, hasCharacterFallback }: WordLevelModel,
   pattern: string,
 ): unknown => ({
   version: '1.0',
@@ -65,15 +65,15 @@ export const wordLevelJson = (
   post_processor: null,
   decoder: { type: 'Fuse' },
   model: {
-    ...(spells ? SPELLING : { type: 'WordLevel' }),
+    ...(hasCharacterFallback ? FALLBACK : { type: 'WordLevel' }),
     // The object lists integer-like tokens first, which is harmless: order is given by the ids.
     vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     unk_token: unkId === undefined ? null : tokens[unkId],
   },
 });
 
-/** The fields of a model that spells unknown pieces. */
-const SPELLING = {
+/** The fields of a model with character fallback. */
+const FALLBACK = {
   type: 'BPE',
   dropout: null,
   continuing_subword_prefix: null,
@@ -88,12 +88,15 @@ const SPELLING = {
 export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
   asObject(json['model'])['type'] === 'WordLevel' && patternOf(json) === pattern;
 
-/** Detects a model with this pattern that spells unknown pieces. */
-export const isSpelling = (json: JsonObject, pattern: string): boolean =>
-  hasSpellingFields(asObject(json['model'])) && patternOf(json) === pattern;
+/** Detects a model with this pattern and character fallback. */
+export const isWithFallback = (json: JsonObject, pattern: string): boolean =>
+  hasFallbackFields(asObject(json['model'])) && patternOf(json) === pattern;
 
-const hasSpellingFields = (model: JsonObject): boolean =>
-  Object.entries(SPELLING).every(([name, value]) => isDeepStrictEqual(model[name] ?? null, value));
+/** Other programs write an empty prefix or suffix instead of none. */
+const hasFallbackFields = (model: JsonObject): boolean =>
+  Object.entries(FALLBACK).every(([name, value]) =>
+    isDeepStrictEqual(model[name] === '' ? null : (model[name] ?? null), value),
+  );
 
 const patternOf = (json: JsonObject): unknown =>
   asObject(asObject(onlyStep(json, 'pre_tokenizer'))['pattern'])['Regex'];
@@ -125,6 +128,6 @@ export function readWordLevel(json: JsonObject, fail: Refuse, settings: Tokenize
     unkId,
     added,
     special: specialTokensOf({ roles, extra }, tokens, unkId),
-    spells: hasSpellingFields(model),
+    hasCharacterFallback: hasFallbackFields(model),
   };
 }

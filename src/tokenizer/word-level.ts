@@ -27,12 +27,12 @@ export function wordLevelTokenizer(
   model: WordLevelModel,
   { kind, pattern, ordinary }: WordLevelKind,
 ): Tokenizer {
-  const { tokens, unkId, added, special, spells } = model;
+  const { tokens, unkId, added, special, hasCharacterFallback } = model;
   return {
     kind,
     vocabSize: tokens.length,
     unkId,
-    spells,
+    hasCharacterFallback,
     special,
     ...specialOf(tokens, added),
     vocabulary: tokens,
@@ -51,6 +51,8 @@ export interface TokenCounter {
   counts(): ReadonlyMap<string, number>;
   /** Tokens of the vocabulary that are not counted, however rare: the characters that spell words. */
   characters?(): readonly string[];
+  /** Minimum number of occurrences of a token, if it is not given; 1 by default. */
+  minFrequency?(): number;
 }
 
 /**
@@ -77,10 +79,9 @@ export function wordLevelVocabulary(
     end() {
       count('', true);
       const special = [...specialTokens, ...(hasEnds ? [END_OF_TEXT] : []), UNK];
-      const vocabulary = selectVocabulary(counter.counts(), options, order, {
-        special,
-        characters: counter.characters?.(),
-      });
+      const { minFrequency = counter.minFrequency?.() } = options;
+      const fixed = { special, characters: counter.characters?.() };
+      const vocabulary = selectVocabulary(counter.counts(), { ...options, minFrequency }, order, fixed);
       checkDistinct(vocabulary, vocabulary.length - special.length);
       return create(vocabulary, special);
     },

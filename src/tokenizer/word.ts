@@ -19,23 +19,24 @@ import {
   type VocabularyOptions,
 } from './tokenizer.ts';
 import {
-  isSpelling,
+  isWithFallback,
   isWordLevel,
   newWordLevel,
   readWordLevel,
   type WordLevelModel,
 } from './word-level-json.ts';
+import { unspacedScript } from './unspaced-scripts.ts';
 import { wordLevelTokenizer, wordLevelVocabulary, type TokenCounter } from './word-level.ts';
 import { WORDS, WORDS_CUT_AT_MARKS, type WordRule } from './word-pieces.ts';
 
 const createWordTokenizer =
-  (spells: boolean) =>
+  (hasCharacterFallback: boolean) =>
   (vocabulary: readonly string[], special?: readonly string[]): Tokenizer =>
-    wordTokenizer(newWordLevel(vocabulary, special, spells), WORDS);
+    wordTokenizer(newWordLevel(vocabulary, special, hasCharacterFallback), WORDS);
 
 /** @param rule the pre-tokenization rule with which the vocabulary was built */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
-  const { tokens, unkId, added, spells } = model;
+  const { tokens, unkId, added, hasCharacterFallback } = model;
   const table = new PieceTable();
   const reader = new UnitReader();
   tokens.forEach((token, id) => {
@@ -47,7 +48,8 @@ function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
   return wordLevelTokenizer(model, {
     kind: 'word',
     pattern: rule.pattern,
-    ordinary: (onUnknown) => (spells ? spellingEncoder : wordEncoder)(rule, table, unkId, onUnknown),
+    ordinary: (onUnknown) =>
+      (hasCharacterFallback ? fallbackEncoder : wordEncoder)(rule, table, unkId, onUnknown),
   });
 }
 
@@ -82,7 +84,7 @@ function wordEncoder(
 }
 
 /** Spells words that the vocabulary lacks. */
-function spellingEncoder(
+function fallbackEncoder(
   rule: WordRule,
   table: PieceTable,
   unkId: number | undefined,
@@ -120,34 +122,53 @@ function spellingEncoder(
 }
 
 export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
-  const spells = options.rareWords === 'spell';
-  return wordLevelVocabulary(wordCounter(spells), options, 'frequency', createWordTokenizer(spells));
+  const hasCharacterFallback = options.rareWords === 'spell';
+  const counter = new PieceCounter(WORDS.starts, LONGEST_WORD);
+  const words = tokenCounter(counter);
+  const builder = wordLevelVocabulary(
+    hasCharacterFallback ? withCharacters(words) : words,
+    options,
+    'frequency',
+    createWordTokenizer(hasCharacterFallback),
+  );
+  return {
+    ...builder,
+    end: () => ({ ...builder.end(), unspacedScript: unspacedScript(words.counts().keys()) }),
+  };
 }
 
-function wordCounter(spells: boolean): TokenCounter {
-  const counter = new PieceCounter(WORDS.starts, LONGEST_WORD);
-  const add = (piece: string, final: boolean): void => counter.push(piece, final);
-  const counts = (): Map<string, number> =>
-    new Map(counter.counts.map((n, id) => [counter.table.text(id), n]));
-  if (!spells) return { add, counts };
-  const characters = (): string[] => {
+const tokenCounter = (counter: PieceCounter): TokenCounter => ({
+  add: (piece, final) => counter.push(piece, final),
+  counts: () => new Map(counter.counts.map((n, id) => [counter.table.text(id), n])),
+});
+
+/**
+ * The rarest words of a text must be spelled, since nothing else trains the characters. In a longer text, words must occur
+ * once in so many characters: the vocabulary then hardly grows with the text. docs/recipe.md#rare-words has the measurement.
+ */
+const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 400_000];
+
+/** Counts words of several characters; every character of the text is a token. */
+const withCharacters = (words: TokenCounter): TokenCounter => ({
+  add: (piece, final) => words.add(piece, final),
+  counts: () => new Map([...words.counts()].filter(([word]) => !isOneCharacter(word))),
+  characters() {
     const found = new Set<string>();
-    for (let id = 0; id < counter.table.size; id++)
-      for (const character of counter.table.text(id)) found.add(character);
+    for (const word of words.counts().keys()) for (const character of word) found.add(character);
     return [...found].toSorted((a, b) => a.codePointAt(0)! - b.codePointAt(0)!);
-  };
-  return {
-    add,
-    characters,
-    counts: () => new Map([...counts()].filter(([piece]) => !isOneCharacter(piece))),
-  };
-}
+  },
+  minFrequency() {
+    let length = 0;
+    for (const [word, count] of words.counts()) length += count * word.length;
+    return Math.max(MIN_OCCURRENCES, Math.ceil(length / CHARACTERS_PER_OCCURRENCE));
+  },
+});
 
 const isOneCharacter = (piece: string): boolean => String.fromCodePoint(piece.codePointAt(0)!) === piece;
 
 const rules = [WORDS, WORDS_CUT_AT_MARKS];
 const ruleOf = (json: JsonObject): WordRule | undefined =>
-  rules.find(({ pattern }) => isWordLevel(json, pattern) || isSpelling(json, pattern));
+  rules.find(({ pattern }) => isWordLevel(json, pattern) || isWithFallback(json, pattern));
 
 export const isWordJson = (json: JsonObject): boolean => ruleOf(json) !== undefined;
 

@@ -87,10 +87,12 @@ const USUAL_TOKENS = 4e6;
 /** With at least this many tokens, a run has time to learn from a context of twice the length. */
 const LONG_RUN = 8e6;
 /**
- * With rotary positions, so has a run whose layers compute at least this many FLOPs, 6 per parameter and token: about two
- * minutes on two threads; docs/recipe.md#context-length.
+ * With rotary positions, so has a run whose layers and output head compute at least this many FLOPs, 6 per parameter and
+ * token: about two minutes on two threads; docs/recipe.md#context-length.
  */
 const LONG_CONTEXT_FLOPS = 1e13;
+/** An output head with more parameters than this multiple of those of the layers leaves no time for a longer context. */
+const LARGE_HEAD = 4;
 
 /**
  * The number of steps after which a run with a time limit ends, even if there is time left.
@@ -170,17 +172,17 @@ export function chooseModel(
 
 /** True if a run has time to learn from a context of twice the length. A given batch size is one for the usual length. */
 function hasLongContext(
-  chosen: { readonly config: ModelConfig; readonly parameters: number; readonly tokens: number },
+  chosen: { readonly config: ModelConfig; readonly parameters: number } & Length,
   { blockSize, batchSize }: TrainModelOptions,
 ): boolean {
-  const { config, parameters, tokens } = chosen;
+  const { config, parameters, tokens, multiplied } = chosen;
   if (blockSize !== undefined || batchSize !== undefined) return false;
   if (tokens >= LONG_RUN) return true;
   return (
     architectureOf(config).isUnboundedInLength(config) &&
-    config.vocabSize * config.nEmbd <= parameters && // by word, most FLOPs are in the output head
+    config.vocabSize * config.nEmbd <= LARGE_HEAD * parameters &&
     tokens >= TOKENS_PER_PARAMETER * parameters &&
-    6 * parameters * tokens >= LONG_CONTEXT_FLOPS
+    6 * multiplied * tokens >= LONG_CONTEXT_FLOPS
   );
 }
 
@@ -230,19 +232,28 @@ function architectureFor(given: TrainModelOptions): string {
   return preferred.find(hasAll) ?? preferred[0];
 }
 
-/** The number of tokens that `flops` floating-point operations train on, at most `maxTokens`, and the number per step. */
+interface Length {
+  readonly tokens: number;
+  /** Tokens of a step. */
+  readonly inStep: number;
+  /** Parameters that each token is multiplied by. */
+  readonly multiplied: number;
+}
+
+/** The number of tokens that `flops` floating-point operations train on, at most `maxTokens`. */
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
   { flops, flopsPerStep, maxTokens }: Compute & { readonly maxTokens: number },
-): { readonly tokens: number; readonly inStep: number } {
+): Length {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
   const multiplied = costlyParameters(config) - lookedUp;
   const ofToken = 6 * multiplied + architectureOf(config).attentionFlopsPerToken(config);
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
   const atMost = Math.min(flops / ofToken, maxTokens);
   const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), MIN_IN_STEP, MAX_IN_STEP);
-  return { tokens: Math.min(flops / (ofToken + (ofUpdate + flopsPerStep) / inStep), maxTokens), inStep };
+  const tokens = Math.min(flops / (ofToken + (ofUpdate + flopsPerStep) / inStep), maxTokens);
+  return { tokens, inStep, multiplied };
 }
 
 /** Undefined where options that are given do not fit a shape. */

@@ -15,6 +15,7 @@ const OF_STARTING_MODEL: ReadonlySet<string> = new Set([
   'nEmbd',
   'tieWordEmbeddings',
   'tokenizer',
+  'rareWords',
   'vocabSize',
   'initialization',
 ]);

@@ -22,7 +22,6 @@ import { specialTokenList } from '../tokenizer/special-token-list.ts';
 import {
   endOfTextId,
   endOfTextToken,
-  usualFrequency,
   type Tokenizer,
   type TokenizerKind,
   type VocabularyBuilder,
@@ -165,7 +164,7 @@ function tokenizeText(
 
 function vocabularyFor(options: TrainModelOptions, specialTokens: readonly string[]): VocabularyBuilder {
   const { tokenizer = 'char', rareWords = 'spell' } = options;
-  const { minFrequency = usualFrequency(tokenizer, rareWords), vocabSize: maxSize } = options;
+  const { minFrequency, vocabSize: maxSize } = options;
   return tokenizers[tokenizer].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
 }
 

@@ -162,6 +162,46 @@ describe('the record of a run', () => {
     expect(changed.options.muonScale).toBeUndefined();
   });
 
+  describe('on words', () => {
+    const choiceOf = async (line: string) => {
+      const { parse } = await recordingProgram();
+      const { tokenizer, minFrequency, rareWords } = (await parse(line.split(' '))).options;
+      return { tokenizer, minFrequency, rareWords };
+    };
+    const file = path('words/checkpoint-1/gpt_trainer_state.json');
+    beforeAll(() =>
+      train({
+        corpus: [path('corpus.txt')],
+        outDir: path('words'),
+        ...shape,
+        tokenizer: 'word',
+        maxIters: 1,
+      }),
+    );
+
+    test('has its tokenizer, unless the command line names another', async () => {
+      const command = `train --config ${path('words')}`;
+      const recorded = { tokenizer: 'word', rareWords: 'spell' };
+      expect(await choiceOf(command)).toEqual(recorded);
+      expect(await choiceOf(`${command} --tokenizer word --rare-words spell`)).toEqual(recorded);
+      expect(await choiceOf(`${command} --rare-words unk`)).toEqual({ tokenizer: 'word', rareWords: 'unk' });
+      expect(await choiceOf(`${command} --tokenizer char`)).toEqual({ tokenizer: 'char' });
+    });
+
+    test('from before --rare-words existed: unknown words are <unk>, as in that run', async () => {
+      const { format: _, ...state } = readTrainerState(file);
+      const { rareWords, ...options } = state.options;
+      expect(rareWords).toBe('spell');
+      writeFileSync(file, trainerStateText({ ...state, options: { ...options, minFrequency: 1 } }));
+      const command = `train --config ${file}`;
+      expect(await choiceOf(command)).toEqual({ tokenizer: 'word', minFrequency: 1, rareWords: 'unk' });
+      expect(await choiceOf(`${command} --rare-words spell`)).toEqual({
+        tokenizer: 'word',
+        rareWords: 'spell',
+      });
+    });
+  });
+
   describe('that was extended after its decay', () => {
     const extend = async (name: string): Promise<void> => {
       cpSync(path('first'), path(name), { recursive: true });

@@ -84,6 +84,29 @@ describe.each(['char', 'word'] as const)('a %s vocabulary as byte-level BPE', (k
   });
 });
 
+/** The text of what llama.cpp makes of `text`: a symbol that is no token becomes those of its bytes that are tokens. */
+function textInLlamaCpp(text: string, { tokens, merges }: Vocabulary): string {
+  const known = new Set(tokens);
+  const symbols = mergedSymbols(text, merges).flatMap((symbol) =>
+    known.has(symbol) ? [symbol] : Array.from(symbol).filter((byte) => byte < '\x7f' && known.has(byte)),
+  );
+  return Buffer.from(Array.from(symbols.join(''), (byte) => bytes.get(byte)!)).toString();
+}
+
+/** Bytes by their characters in the byte alphabet. */
+const bytes = new Map(Array.from({ length: 256 }, (_, byte) => [tokenOfBytes(Buffer.of(byte)), byte]));
+
+test('a word that is not in the vocabulary keeps its letters and the space before it in llama.cpp', () => {
+  const builder = tokenizers.word.vocabulary({ minFrequency: 2, rareWords: 'spell' });
+  builder.push('the whale, the whales; a whale é, a pale whale — pale ales whims whim xyzr');
+  const vocabulary = vocabularyOf(builder.end());
+  for (const text of [' whim', 'pale whalers', 'thee whales, — wheels', ' axe — xa', ' é; the'])
+    expect(textInLlamaCpp(text, vocabulary)).toBe(text);
+  expect(llamaVocabulary(builder.end()).warnings).toEqual([
+    expect.stringContaining('outside of the vocabulary'),
+  ]);
+});
+
 test('merges build tokens that contain each other, in any order', () => {
   const words = ['that', 'hat', 'at', 'abab', 'ab', 'aba', 'bab', 'that', 'aaaa', 'aaa', 'x'];
   for (const order of [words, words.toReversed(), words.toSorted()]) {

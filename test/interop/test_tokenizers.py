@@ -30,6 +30,16 @@ def test_known_text_survives(folder):
     assert theirs.decode(theirs.encode(TEXT).ids, skip_special_tokens=False) == TEXT
 
 
+def test_words_with_marks_that_are_spelled_have_the_same_ids(tmp_path):
+    (tmp_path / "text.txt").write_bytes((MARKS + "𑀓𑀺 cafe\u0301s क्षत्रिय 🐋\n" * 3).encode())
+    gpt("tokenize", tmp_path / "text.txt", "--tokenizer", "word", "-o", tmp_path / "out", "--quiet")
+    theirs = Tokenizer.from_file(str(tmp_path / "out/tokenizer.json"))
+    for text in [MARKS, "𑀓𑀺𑀺 cafes cafe\u0301s 🐋🐋 क्ष", " क्षत्रिय\u0301 𑀓"]:
+        ids = [int(word) for word in gpt("tokenize", "--encode", "-m", tmp_path / "out", stdin=text.encode()).split()]
+        assert ids == theirs.encode(text).ids
+        assert "<unk>" not in theirs.encode(text).tokens and theirs.decode(ids) == text
+
+
 def test_words_with_marks_are_the_same_words(tmp_path):
     (tmp_path / "text.txt").write_bytes(MARKS.encode())
     gpt("tokenize", tmp_path / "text.txt", "--tokenizer", "word", "--rare-words", "unk", "-o", tmp_path / "out", "--quiet")

@@ -11,7 +11,6 @@ import {
   type Unknown,
   type VocabularyBuilder,
 } from '../../src/tokenizer/tokenizer.ts';
-import { unspacedScript } from '../../src/tokenizer/unspaced-scripts.ts';
 import { UnitReader } from '../../src/tokenizer/text-units.ts';
 import { WORDS, WORDS_CUT_AT_MARKS } from '../../src/tokenizer/word-pieces.ts';
 import { failure } from '../fixtures/failure.ts';
@@ -230,7 +229,7 @@ describe('words', () => {
     ['The word 東京 means eastern capital.', undefined],
     ['123 !?', undefined],
   ])('a script without spaces is detected: %s', (whole, script) => {
-    expect(unspacedScript(learn('word', whole).vocabulary)).toBe(script);
+    for (const limits of [{}, spelling]) expect(learn('word', whole, limits).unspacedScript).toBe(script);
   });
 
   test('that are too long are refused', () => {

@@ -59,14 +59,16 @@ describe('the model chosen for a time budget', () => {
           chooseModel(facts, count * 2 * 64e9 * 60 * (1 - EVALUATION_SHARE), { corpus: [], ...options })
             .blockSize,
       );
-    const [bpe, words] = [
+    const [bpe, spelled, words] = [
       { trainTokens: 411_269, vocabSize: 1024 },
+      { trainTokens: 351_184, vocabSize: 7407 },
       { trainTokens: 240_000, vocabSize: 20_000 },
     ];
     expect(contexts(text, [1, 3, 10])).toEqual([128, 256, 256]);
     expect(contexts(bpe, [1, 3, 10])).toEqual([128, 256, 256]);
-    // Most of a word model is its vocabulary, learned positions need more time, and a large model sees few tokens.
-    expect(contexts(words, [3, 10])).toEqual([128, 128]);
+    expect(contexts(spelled, [1, 3, 10])).toEqual([128, 256, 256]);
+    // Most of the time goes into a head of 20,000 words, learned positions need more time, and a large model sees few tokens.
+    expect(contexts(words, [3])).toEqual([128]);
     expect(contexts(text, [3, 10], { arch: 'gpt2' })).toEqual([128, 256]);
     expect(contexts(text, [3], { nLayer: 6, nHead: 6, nEmbd: 384 })).toEqual([128]);
     expect(contexts(text, [3, 10], { batchSize: 32 })).toEqual([128, 128]);

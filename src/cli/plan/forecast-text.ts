@@ -60,14 +60,18 @@ function textFacts({ corpus, validationCorpus, textTokens, settings }: RunForeca
 /** Measured gains of other tokenizers on texts of this size, if there are any. */
 function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
   if (gains.length === 0) return [];
-  const percent = (share: number): string => formatPercent(Math.abs(share), 0);
-  const described = gains.map(({ kind, least, most }) => {
-    const [low, high] = most > 0 ? [percent(least), percent(most)] : [percent(most), percent(least)];
-    return `${low === high ? low : `${low} to ${high}`} ${most > 0 ? 'more' : 'fewer'} with --tokenizer ${kind}`;
-  });
+  const described = gains.map((gain) => `${rangeOf(gain)} with --tokenizer ${gain.kind}`);
   return [
     ['tokenizer', `char; bits per byte in three minutes on texts of this size: ${described.join(', ')}`],
   ];
+}
+
+/** "1% to 3% fewer", "9% fewer to 2% more". */
+function rangeOf({ least, most }: TokenizerGain): string {
+  const percent = (share: number): string => formatPercent(Math.abs(share), 0);
+  if (least < 0 && most > 0) return `${percent(least)} fewer to ${percent(most)} more`;
+  const [low, high] = most > 0 ? [percent(least), percent(most)] : [percent(most), percent(least)];
+  return `${low === high ? low : `${low} to ${high}`} ${most > 0 ? 'more' : 'fewer'}`;
 }
 
 function runFacts(forecast: RunForecast): Fact[] {

@@ -25,7 +25,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'muonLearningRate'
   >;
   readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
-  readonly tokenizer: { readonly kind: string; readonly spells?: boolean };
+  readonly tokenizer: { readonly kind: string; readonly hasCharacterFallback?: boolean };
   readonly corpus: Pick<RunDescription['corpus'], 'files'>;
 };
 
@@ -75,7 +75,7 @@ export function againstShortValidation({ isResumed, settings, config, tokens }: 
 export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags): string {
   if (mayGrow({ isResumed, settings, tokenizer, corpus }))
     return settings.growVocab
-      ? sentence(settings.minFrequency > 1 ? ['a lower --min-frequency'] : [])
+      ? sentence((settings.minFrequency ?? 1) > 1 ? ['a lower --min-frequency'] : [])
       : '--grow-vocab adds the missing tokens.';
   if (!isResumed && settings.loraRank !== undefined && tokenizer.kind !== 'bpe')
     return 'Without --lora-rank, --grow-vocab adds the missing tokens.';
@@ -83,10 +83,10 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
     return 'The vocabulary is that of the trained model; only a new model can have another.';
   if (corpus.files.some((file) => file.endsWith('.bin')))
     return 'The vocabulary of a token file is fixed; `gpt tokenize` creates another.';
-  if (tokenizer.spells === true) return sentence(['--tokenizer bpe']);
+  if (tokenizer.hasCharacterFallback === true) return sentence(['--tokenizer bpe']);
   return sentence([
     ...(tokenizer.kind === 'word' ? ['--rare-words spell'] : []),
-    ...(settings.minFrequency > 1 ? ['a lower --min-frequency'] : []),
+    ...((settings.minFrequency ?? 1) > 1 ? ['a lower --min-frequency'] : []),
     ...(Number.isFinite(settings.vocabSize) ? ['a larger --vocab-size'] : []),
     ...(tokenizer.kind === 'bpe' ? [] : ['--tokenizer bpe']),
   ]);

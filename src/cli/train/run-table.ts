@@ -88,8 +88,11 @@ const MAX_HOSTS = 4;
 const describeReplicas = ({ replicas, syncEvery }: Settings): string =>
   `${replicas}, synchronized every ${formatCountOf(syncEvery!, 'step')}`;
 
-function describeGrowth({ ordinary, special, first }: Growth, { kind, spells = false }: Tokenizer): string {
-  const names = kind === 'word' && !spells ? 'new word' : 'new character';
+function describeGrowth(
+  { ordinary, special, first }: Growth,
+  { kind, hasCharacterFallback = false }: Tokenizer,
+): string {
+  const names = kind === 'word' && !hasCharacterFallback ? 'new word' : 'new character';
   const added = [
     ...(ordinary === 0 ? [] : [formatCountOf(ordinary, names)]),
     ...(special.length === 0

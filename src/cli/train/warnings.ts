@@ -5,6 +5,7 @@ import type { Caution } from '../../train/cautions.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import { isLikelyMemorized } from '../../train/memorizing.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import {
   againstHighRate,
   againstOverfitting,
@@ -25,7 +26,7 @@ import { formatCount, formatCountOf, formatNumber, formatPercent } from '../../f
 type UpcomingRun = Flags &
   Pick<RunDescription, 'trainedParameters' | 'epochs' | 'isModelChosen' | 'cautions'> & {
     readonly corpus: Pick<RunDescription['corpus'], 'crlf' | 'isSorted' | 'files'>;
-    readonly tokenizer: { readonly vocabulary: readonly string[] };
+    readonly tokenizer: Pick<Tokenizer, 'unspacedScript'>;
   };
 
 const MAX_UNKNOWN = 0.05;
@@ -97,7 +98,8 @@ function aboutUnknown(run: UpcomingRun): string[] {
 /** Whether the vocabulary is known to cover the text. A resumed run may have another text. */
 function hasWholeVocabulary({ isResumed, settings, tokenizer }: UpcomingRun): boolean {
   const { minFrequency, vocabSize, initFrom, valFile } = settings;
-  const isComplete = tokenizer.spells === true || (minFrequency === 1 && vocabSize === Infinity);
+  const isComplete =
+    tokenizer.hasCharacterFallback === true || (minFrequency === 1 && vocabSize === Infinity);
   return isComplete && !isResumed && initFrom === undefined && valFile === undefined;
 }
 

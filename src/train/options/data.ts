@@ -5,15 +5,10 @@ import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
-import {
-  rareWordChoices,
-  usualFrequency,
-  type RareWords,
-  type TokenizerKind,
-} from '../../tokenizer/tokenizer.ts';
+import { rareWordChoices, type RareWords, type TokenizerKind } from '../../tokenizer/tokenizer.ts';
 import { optionName, optionValues } from '../../messages.ts';
 import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
-import { optional, orAbsent, row, unused } from './row.ts';
+import { optional, orAbsent, row, unused, type KnownOptions } from './row.ts';
 import { belowOne, positive } from './values.ts';
 
 const atLeastTwo = wholeNumber({ min: 2 });
@@ -22,6 +17,10 @@ const vocabularySize: OptionType<number> = {
   ...atLeastTwo,
   is: (value) => value === Infinity || atLeastTwo.is(value),
 };
+
+/** Whether a new vocabulary is built in which rare words are spelled. */
+const spellsRareWords = ({ tokenizer, rareWords, initFrom }: KnownOptions): boolean =>
+  tokenizer === 'word' && rareWords === 'spell' && initFrom === undefined;
 
 export const dataRows = {
   tokenizer: row<TokenizerKind>({
@@ -32,21 +31,25 @@ export const dataRows = {
     default: 'char',
     onResume: 'fixed',
   }),
-  minFrequency: row<number>({
+  minFrequency: row<number | undefined>({
     group: 'Data',
     value: positive,
     placeholder: 'n',
     help: 'minimum occurrences of a token; bpe: of a merge',
-    default: ({ tokenizer, rareWords, initFrom }) =>
-      initFrom === undefined ? usualFrequency(tokenizer, rareWords) : 1,
-    defaultHelp: '1; word: 3',
+    default: (known) => (spellsRareWords(known) ? undefined : 1), // then chosen for the text
+    defaultHelp: '1; word: 3 or more',
+    caution: (value, known) =>
+      value === 1 && known.vocabSize === Infinity && spellsRareWords(known)
+        ? 'is 1: no word of the text is spelled, so the model does not learn to spell new ones'
+        : undefined,
     onResume: 'fixed',
+    stored: orAbsent(positive),
   }),
   rareWords: row<RareWords>({
     group: 'Data',
     value: choice(rareWordChoices),
     placeholder: 'how',
-    help: 'spell rare words in characters, or unk: as <unk>',
+    help: 'rare words: spell in characters, or unk: as <unk>',
     default: 'spell',
     caution: unused(
       ({ tokenizer }) => tokenizer === 'word',

@@ -28,6 +28,7 @@ export interface KnownOptions {
   readonly initFrom: string | undefined;
   readonly tokenizer: TokenizerKind;
   readonly rareWords: RareWords;
+  readonly vocabSize: number;
   readonly loraRank: number | undefined;
   readonly valFile: string | undefined;
   readonly maxIters: number;

@@ -108,6 +108,10 @@ test('a model that spells words learns new characters, not words', async () => {
   const { stderr } = await gpt(`train verse.txt --init-from spelling --grow-vocab ${STILL} -o spelled`);
   expect(stderr).toMatch(/Added to the vocabulary: \d+ new characters?\./);
   const { tokenizer } = openModelFolder(path('spelled'));
+  const first = openModelFolder(path('spelling')).tokenizer.vocabSize;
+  expect(tokenizer.vocabulary.slice(first).map((token) => Array.from(token).length)).toEqual(
+    Array.from({ length: tokenizer.vocabSize - first }, () => 1),
+  );
   expect(tokenizer.decode(encode(tokenizer, VERSE))).toBe(VERSE);
 });
 

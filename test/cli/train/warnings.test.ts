@@ -11,7 +11,7 @@ const plan = {
   cautions: [],
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
   config: { blockSize: 128, dropout: 0 },
-  tokenizer: { kind: 'char', vocabulary: ['a', '<unk>'] },
+  tokenizer: { kind: 'char' },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
   isModelChosen: false,
   settings: {
@@ -62,7 +62,7 @@ describe('warnings before the first step', () => {
     ],
     [
       'many unknown words',
-      { tokens: { ...plan.tokens, unknown: 123_200 }, tokenizer: { kind: 'word', vocabulary: ['a'] } },
+      { tokens: { ...plan.tokens, unknown: 123_200 }, tokenizer: { kind: 'word' } },
       '11.2% of the tokens are <unk>',
     ],
     [
@@ -99,19 +99,13 @@ describe('warnings before the first step', () => {
     ],
     [
       'words of a script without spaces',
-      { tokenizer: { kind: 'word', vocabulary: ['话说天下大势', '，', '分久必合', 'a', '<unk>'] } },
-      'most of the text is in Han script, which has no spaces between words: tokens are whole clauses',
+      { tokenizer: { kind: 'word', unspacedScript: 'Han' } },
+      'most of the text is in Han script, which has no spaces between words: words are whole clauses.',
     ],
     [
       'words of such a script that are spelled',
-      {
-        tokenizer: {
-          kind: 'word',
-          vocabulary: [...'话说天下大势'.split(''), '，', 'a', '<unk>'],
-          spells: true,
-        },
-      },
-      'no spaces between words: most of it is spelled in characters',
+      { tokenizer: { kind: 'word', unspacedScript: 'Thai', hasCharacterFallback: true } },
+      'Thai script, which has no spaces between words: words are whole clauses, most of them spelled in characters.',
     ],
   ])('%s', (_name, change, message) => {
     const warnings = warningsBefore({ ...plan, ...change });
@@ -135,8 +129,8 @@ describe('never advise a flag that would be refused or changes nothing', () => {
   const overfitted = { trainedParameters: 10_700_000, epochs: 50 };
   const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, trainedParameters: 10 };
   const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
-  const words = { tokenizer: { kind: 'word', vocabulary: ['話'] } };
-  const spelling = { tokenizer: { kind: 'word', vocabulary: ['a'], spells: true } };
+  const words = { tokenizer: { kind: 'word', unspacedScript: 'Han' } };
+  const spelling = { tokenizer: { kind: 'word', hasCharacterFallback: true } };
   /** What --init-from says itself, and what a resumed run keeps. */
   const refused = {
     'init-from': ['--n-embd', '--n-layer', '--min-frequency', '--vocab-size', '--tokenizer', '--preset'],
@@ -200,7 +194,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe help.',
     ],
     [
-      { ...unknown, tokenizer: { kind: 'word', vocabulary: ['a'] }, ...withSettings({ minFrequency: 5 }) },
+      { ...unknown, tokenizer: { kind: 'word' }, ...withSettings({ minFrequency: 5 }) },
       '--rare-words spell, a lower --min-frequency or --tokenizer bpe help.',
     ],
     [
