@@ -146,7 +146,7 @@ const tokenCounter = (counter: PieceCounter): TokenCounter => ({
  * The rarest words of a text must be spelled, since nothing else trains the characters. In a longer text, words must occur
  * once in so many characters: the vocabulary then hardly grows with the text. docs/recipe.md#rare-words has the measurement.
  */
-const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 400_000];
+const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 375_000];
 
 /** Counts words of several characters; every character of the text is a token. */
 const withCharacters = (words: TokenCounter): TokenCounter => ({
@@ -160,7 +160,7 @@ const withCharacters = (words: TokenCounter): TokenCounter => ({
   minFrequency() {
     let length = 0;
     for (const [word, count] of words.counts()) length += count * word.length;
-    return Math.max(MIN_OCCURRENCES, Math.ceil(length / CHARACTERS_PER_OCCURRENCE));
+    return Math.max(MIN_OCCURRENCES, Math.round(length / CHARACTERS_PER_OCCURRENCE));
   },
 });
 
