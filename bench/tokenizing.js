@@ -54,7 +54,7 @@ export async function measureTokenizing({ rounds, python: interpreter, corpus, m
 function writeTokenizer(path, kind, corpus) {
   const text = openCorpus([corpus], { encodingErrors: 'strict' });
   const maxSize = kind === 'bpe' ? BPE_SIZE : undefined;
-  const vocabulary = buildVocabulary(text, tokenizers[kind].vocabulary({ minFrequency: 1, maxSize }));
+  const vocabulary = buildVocabulary(text, tokenizers[kind].vocabulary({ rareWords: 'spell', maxSize }));
   writeFileSync(path, JSON.stringify(vocabulary.toJSON()));
   return path;
 }

@@ -38,7 +38,7 @@ export function applyConfigFile(command: Command, path: string): void {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
     if (recorded && 'initFrom' in entries && isSetByModel(name, entries)) continue;
-    if (recorded && isOfOtherTokenizer(name, entries, command)) continue;
+    if (recorded && dependsOnChangedTokenizer(name, entries, command)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -107,8 +107,8 @@ const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<st
   ['preset', 'vocabSize', 'rareWords'].includes(name) ||
   (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
 
-/** Recorded settings whose defaults depend on options that the command line changes. */
-function isOfOtherTokenizer(
+/** Recorded defaults that depend on options which the command line changes. */
+function dependsOnChangedTokenizer(
   name: string,
   entries: Readonly<Record<string, unknown>>,
   command: Command,
@@ -116,7 +116,7 @@ function isOfOtherTokenizer(
   const isChanged = (option: string): boolean =>
     isGiven(command, option) && command.getOptionValue(option) !== entries[option];
   return (
-    (name === 'minFrequency' && (isChanged('tokenizer') || isChanged('rareWords'))) ||
+    (name === 'minFrequency' && entries[name] === 1 && (isChanged('tokenizer') || isChanged('rareWords'))) ||
     (name === 'rareWords' && isChanged('tokenizer'))
   );
 }

@@ -62,7 +62,7 @@ import { describeVocabulary } from './vocabulary-summary.ts';
 interface Flags extends DecodingOptions, DocumentFlags {
   readonly tokenizer: TokenizerKind;
   readonly minFrequency?: number;
-  readonly rareWords: RareWords;
+  readonly rareWords?: RareWords;
   readonly vocabSize?: number;
   readonly specialTokens?: string;
   readonly outDir?: string;
@@ -83,7 +83,9 @@ export function register(command: Command): void {
         wholeNumber({ min: 1 }),
       ),
     )
-    .addOption(option('--rare-words <how>', dataRows.rareWords.help, choice(rareWordChoices), 'spell'))
+    .addOption(
+      option('--rare-words <how>', `${dataRows.rareWords.help} (default: spell)`, choice(rareWordChoices)),
+    )
     .addOption(
       option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
     )
@@ -189,7 +191,9 @@ function tokenizeAll(
         hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
       },
     );
-  const { tokenizer: kind, minFrequency, rareWords, vocabSize: maxSize } = flags;
+  const { tokenizer: kind, minFrequency, rareWords = 'spell', vocabSize: maxSize } = flags;
+  if (flags.rareWords !== undefined && (kind !== 'word' || given !== undefined))
+    warn(`--rare-words has no effect ${given === undefined ? `with --tokenizer ${kind}` : 'with --model'}`);
   const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
     tokenizers[kind].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
   const tokenizer = given ?? newTokenizer(corpus, builder, own);

@@ -52,7 +52,7 @@ export function register(command: Command): void {
   addExamples(command, [
     ['A model that fits the text, in three minutes', 'gpt train book.txt'],
     ['A better one in half an hour', 'gpt train book.txt --minutes 30'],
-    ['Words instead of characters', 'gpt train book.txt --tokenizer word --min-frequency 3'],
+    ['Words instead of characters', 'gpt train book.txt --tokenizer word'],
     ["nanoGPT's CPU run", 'gpt train input.txt --preset nano --max-iters 2000 --learning-rate 1e-3'],
     ['Fine-tune a trained model, or GPT-2', 'gpt train poems.txt --init-from gpt2/ --max-iters 200'],
     ['Continue a run, or extend it', 'gpt train --resume checkpoints/moby-dick-1 --max-iters 1000'],

@@ -6,8 +6,8 @@
  * merge joins the last two, until one is left. A new merge has the lowest precedence of all, so the tokens before it are
  * encoded as before.
  *
- * From the end, because llama.cpp writes a symbol that is no token as those of its bytes that are tokens. A space is "Ġ"
- * there, of two bytes, which would be lost if merges of " whale" joined it with "w" in another word.
+ * Merging starts at the end: llama.cpp replaces a symbol that is not a token by those of its bytes that are. If merges of
+ * " whale" joined the space with "w" in another word, the space would be lost, because it is written "Ġ", in two bytes.
  */
 import { PairTable } from '../pair-table.ts';
 

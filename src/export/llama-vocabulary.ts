@@ -11,8 +11,8 @@
  *   their text. It splits text by rules that are compiled in; the one used here rarely splits, which is harmless because no
  *   merge joins symbols of two words.
  *
- * Byte-level BPE has no unknown token. llama.cpp drops characters that are in no token. An unknown word may become any tokens
- * that occur in it, and characters outside of ASCII may be lost.
+ * Byte-level BPE has no unknown token. llama.cpp drops characters that are in no token. An unknown word may be split into
+ * other tokens than here, and characters outside of ASCII may be lost.
  */
 import { UserError } from '../errors.ts';
 import { shownJson } from '../json.ts';
@@ -234,12 +234,11 @@ function refuseLong(token: string): void {
 
 /** Words that llama.cpp splits: marks after a character that ends a piece under its rule, such as "!" and a variation selector. */
 function warningsOf(tokenizer: Tokenizer): string[] {
-  const spelling = tokenizer.hasCharacterFallback === true ? [OTHER_SPELLING] : [];
-  return [...splitWords(tokenizer), ...spelling];
+  return [...splitWords(tokenizer), OTHER_WORDS];
 }
 
-const OTHER_SPELLING =
-  'llama.cpp may encode words outside of the vocabulary in other tokens than gpt, and lose their non-ASCII characters';
+const OTHER_WORDS =
+  'llama.cpp may split words outside of the vocabulary into other tokens than gpt, and lose their non-ASCII characters';
 
 function splitWords({ vocabulary, unkId }: Tokenizer): string[] {
   const split = vocabulary.filter(

@@ -89,7 +89,7 @@ export const isWordLevel = (json: JsonObject, pattern: string): boolean =>
   asObject(json['model'])['type'] === 'WordLevel' && patternOf(json) === pattern;
 
 /** Detects a model with this pattern and character fallback. */
-export const isWithFallback = (json: JsonObject, pattern: string): boolean =>
+export const hasFallbackModel = (json: JsonObject, pattern: string): boolean =>
   hasFallbackFields(asObject(json['model'])) && patternOf(json) === pattern;
 
 /** Other programs write an empty prefix or suffix instead of none. */

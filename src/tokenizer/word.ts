@@ -19,7 +19,7 @@ import {
   type VocabularyOptions,
 } from './tokenizer.ts';
 import {
-  isWithFallback,
+  hasFallbackModel,
   isWordLevel,
   newWordLevel,
   readWordLevel,
@@ -137,14 +137,21 @@ export function wordVocabulary(options: VocabularyOptions): VocabularyBuilder {
   };
 }
 
-const tokenCounter = (counter: PieceCounter): TokenCounter => ({
-  add: (piece, final) => counter.push(piece, final),
-  counts: () => new Map(counter.counts.map((n, id) => [counter.table.text(id), n])),
-});
+function tokenCounter(counter: PieceCounter): TokenCounter {
+  let counted: Map<string, number> | undefined;
+  return {
+    add(piece, final) {
+      counted = undefined;
+      counter.push(piece, final);
+    },
+    counts: () => (counted ??= new Map(counter.counts.map((n, id) => [counter.table.text(id), n]))),
+  };
+}
 
 /**
- * The rarest words of a text must be spelled, since nothing else trains the characters. In a longer text, words must occur
- * once in so many characters: the vocabulary then hardly grows with the text. docs/recipe.md#rare-words has the measurement.
+ * The rarest words of a text must be spelled, since nothing else trains the characters. In a longer text, a word must occur
+ * once in so many characters, so that the vocabulary grows less. Measured on texts of one and four million characters:
+ * docs/recipe.md#rare-words.
  */
 const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 375_000];
 
@@ -168,7 +175,7 @@ const isOneCharacter = (piece: string): boolean => String.fromCodePoint(piece.co
 
 const rules = [WORDS, WORDS_CUT_AT_MARKS];
 const ruleOf = (json: JsonObject): WordRule | undefined =>
-  rules.find(({ pattern }) => isWordLevel(json, pattern) || isWithFallback(json, pattern));
+  rules.find(({ pattern }) => isWordLevel(json, pattern) || hasFallbackModel(json, pattern));
 
 export const isWordJson = (json: JsonObject): boolean => ruleOf(json) !== undefined;
 

@@ -91,8 +91,8 @@ const LONG_RUN = 8e6;
  * token: about two minutes on two threads; docs/recipe.md#context-length.
  */
 const LONG_CONTEXT_FLOPS = 1e13;
-/** An output head with more parameters than this multiple of those of the layers leaves no time for a longer context. */
-const LARGE_HEAD = 4;
+/** Unless the output head has more than this many times the parameters of the layers: it then takes most of the time. */
+const MAX_HEAD_RATIO = 3;
 
 /**
  * The number of steps after which a run with a time limit ends, even if there is time left.
@@ -175,14 +175,14 @@ function hasLongContext(
   chosen: { readonly config: ModelConfig; readonly parameters: number } & Length,
   { blockSize, batchSize }: TrainModelOptions,
 ): boolean {
-  const { config, parameters, tokens, multiplied } = chosen;
+  const { config, parameters, tokens, matmulParameters } = chosen;
   if (blockSize !== undefined || batchSize !== undefined) return false;
   if (tokens >= LONG_RUN) return true;
   return (
     architectureOf(config).isUnboundedInLength(config) &&
-    config.vocabSize * config.nEmbd <= LARGE_HEAD * parameters &&
+    config.vocabSize * config.nEmbd <= MAX_HEAD_RATIO * parameters &&
     tokens >= TOKENS_PER_PARAMETER * parameters &&
-    6 * multiplied * tokens >= LONG_CONTEXT_FLOPS
+    6 * matmulParameters * tokens >= LONG_CONTEXT_FLOPS
   );
 }
 
@@ -237,7 +237,7 @@ interface Length {
   /** Tokens of a step. */
   readonly inStep: number;
   /** Parameters that each token is multiplied by. */
-  readonly multiplied: number;
+  readonly matmulParameters: number;
 }
 
 /** The number of tokens that `flops` floating-point operations train on, at most `maxTokens`. */
@@ -247,13 +247,13 @@ function lengthOf(
   { flops, flopsPerStep, maxTokens }: Compute & { readonly maxTokens: number },
 ): Length {
   const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
-  const multiplied = costlyParameters(config) - lookedUp;
-  const ofToken = 6 * multiplied + architectureOf(config).attentionFlopsPerToken(config);
+  const matmulParameters = costlyParameters(config) - lookedUp;
+  const ofToken = 6 * matmulParameters + architectureOf(config).attentionFlopsPerToken(config);
   const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
   const atMost = Math.min(flops / ofToken, maxTokens);
   const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), MIN_IN_STEP, MAX_IN_STEP);
   const tokens = Math.min(flops / (ofToken + (ofUpdate + flopsPerStep) / inStep), maxTokens);
-  return { tokens, inStep, multiplied };
+  return { tokens, inStep, matmulParameters };
 }
 
 /** Undefined where options that are given do not fit a shape. */

@@ -186,6 +186,21 @@ describe('the record of a run', () => {
       expect(await choiceOf(`${command} --tokenizer word --rare-words spell`)).toEqual(recorded);
       expect(await choiceOf(`${command} --rare-words unk`)).toEqual({ tokenizer: 'word', rareWords: 'unk' });
       expect(await choiceOf(`${command} --tokenizer char`)).toEqual({ tokenizer: 'char' });
+      expect(await choiceOf(`train --config ${path('first')} --tokenizer word`)).toEqual({
+        tokenizer: 'word',
+      });
+    });
+
+    test('keeps a minimum frequency that was given for it, with another tokenizer too', async () => {
+      const { format: _, ...state } = readTrainerState(file);
+      const options = { ...state.options, minFrequency: 7 };
+      cpSync(path('words'), path('sevens'), { recursive: true });
+      writeFileSync(
+        path('sevens/checkpoint-1/gpt_trainer_state.json'),
+        trainerStateText({ ...state, options }),
+      );
+      const command = `train --config ${path('sevens')} --rare-words unk`;
+      expect(await choiceOf(command)).toEqual({ tokenizer: 'word', minFrequency: 7, rareWords: 'unk' });
     });
 
     test('from before --rare-words existed: unknown words are <unk>, as in that run', async () => {

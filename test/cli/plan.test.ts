@@ -141,6 +141,12 @@ test('a plan says what other tokenizers are worth on a text of this size', async
   );
 });
 
+test('a plan says where another tokenizer may be better or worse', async () => {
+  writeFileSync(join(folder, 'long.txt'), 'Call me Ishmael. Some years ago.\n'.repeat(130_000));
+  const { stdout } = await at('plan long.txt --preset nano --max-iters 10');
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('8% fewer to 2% more with --tokenizer word');
+});
+
 test('a plan names the head where it is not that of the architecture', async () => {
   const model = async (args: string): Promise<string> =>
     /^ *model .*$/m.exec((await at(`plan --preset nano --max-iters 100${args}`)).stdout)![0];

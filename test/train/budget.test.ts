@@ -68,7 +68,7 @@ describe('the model chosen for a time budget', () => {
     expect(contexts(bpe, [1, 3, 10])).toEqual([128, 256, 256]);
     expect(contexts(spelled, [1, 3, 10])).toEqual([128, 256, 256]);
     // Most of the time goes into a head of 20,000 words, learned positions need more time, and a large model sees few tokens.
-    expect(contexts(words, [3])).toEqual([128]);
+    expect(contexts(words, [3, 10])).toEqual([128, 128]);
     expect(contexts(text, [3, 10], { arch: 'gpt2' })).toEqual([128, 256]);
     expect(contexts(text, [3], { nLayer: 6, nHead: 6, nEmbd: 384 })).toEqual([128]);
     expect(contexts(text, [3, 10], { batchSize: 32 })).toEqual([128, 128]);

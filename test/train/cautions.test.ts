@@ -39,6 +39,11 @@ test.each<[GivenOptions, string]>([
     { warmupIters: 100 },
     "warmupIters 100 is not below the run's 100 steps: the learning rate does not reach its peak",
   ],
+  [{ rareWords: 'unk' }, 'rareWords has no effect with the tokenizer char'],
+  [
+    { tokenizer: 'word', minFrequency: 1 },
+    'minFrequency is 1: no word of the text is spelled, so the model does not learn to spell new ones',
+  ],
 ])('a warning names %o', (given, message) => {
   expect(cautions(given)).toEqual([message]);
 });
@@ -57,6 +62,9 @@ test.each<GivenOptions>([
   { warmupIters: 0 },
   { schedule: 'inverse-sqrt', warmupIters: 50 },
   { epsilon: 1e-9, labelSmoothing: 0.1 },
+  { tokenizer: 'word', minFrequency: 1, rareWords: 'unk' },
+  { tokenizer: 'word', minFrequency: 1, vocabSize: 1000 },
+  { tokenizer: 'word', minFrequency: 2, rareWords: 'spell' },
 ])('no warning names %o', (given) => {
   expect(cautions(given)).toEqual([]);
 });

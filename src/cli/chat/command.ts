@@ -44,7 +44,7 @@ export function register(command: Command): void {
         filePath,
       ),
     )
-    .addOption(unkOption('words', 'replace'));
+    .addOption(unkOption('text', 'replace'));
   command.optionsGroup('Sampling parameters, in the order in which they apply:');
   addSettings(command);
   command.option('--greedy', 'always take the likeliest token');

@@ -6,7 +6,7 @@ import { UTF8 } from '../../data/encodings.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
 import { rareWordChoices, type RareWords, type TokenizerKind } from '../../tokenizer/tokenizer.ts';
-import { optionName, optionValues } from '../../messages.ts';
+import { optionName } from '../../messages.ts';
 import { choice, filePath, trueOrFalse, wholeNumber, type OptionType } from '../../values.ts';
 import { optional, orAbsent, row, unused, type KnownOptions } from './row.ts';
 import { belowOne, positive } from './values.ts';
@@ -37,7 +37,7 @@ export const dataRows = {
     placeholder: 'n',
     help: 'minimum occurrences of a token; bpe: of a merge',
     default: (known) => (spellsRareWords(known) ? undefined : 1), // then chosen for the text
-    defaultHelp: '1; word: 3 or more',
+    defaultHelp: '1; word: for the text, at least 3',
     caution: (value, known) =>
       value === 1 && known.vocabSize === Infinity && spellsRareWords(known)
         ? 'is 1: no word of the text is spelled, so the model does not learn to spell new ones'
@@ -45,19 +45,22 @@ export const dataRows = {
     onResume: 'fixed',
     stored: orAbsent(positive),
   }),
-  rareWords: row<RareWords>({
+  rareWords: row<RareWords | undefined>({
     group: 'Data',
     value: choice(rareWordChoices),
     placeholder: 'how',
-    help: 'rare words: spell in characters, or unk: as <unk>',
-    default: 'spell',
+    help: 'rare words are spelled in characters, or <unk>: unk',
+    default: ({ tokenizer, initFrom }) =>
+      tokenizer === 'word' && initFrom === undefined ? 'spell' : undefined,
+    defaultHelp: 'spell',
     caution: unused(
       ({ tokenizer }) => tokenizer === 'word',
-      ({ tokenizer }) => `with ${optionValues({ tokenizer })}`,
+      ({ tokenizer }) => `with the tokenizer ${tokenizer}`,
     ),
     onResume: 'fixed',
     stored: orAbsent(choice(rareWordChoices)),
-    formerly: ({ tokenizer }) => (tokenizer === 'word' ? 'unk' : undefined),
+    formerly: ({ tokenizer, initFrom }) =>
+      tokenizer === 'word' && (initFrom ?? undefined) === undefined ? 'unk' : undefined,
   }),
   vocabSize: row<number>({
     group: 'Data',

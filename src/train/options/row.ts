@@ -27,7 +27,7 @@ export interface KnownOptions {
   readonly preset: PresetName;
   readonly initFrom: string | undefined;
   readonly tokenizer: TokenizerKind;
-  readonly rareWords: RareWords;
+  readonly rareWords: RareWords | undefined;
   readonly vocabSize: number;
   readonly loraRank: number | undefined;
   readonly valFile: string | undefined;
