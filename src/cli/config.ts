@@ -37,8 +37,7 @@ export function applyConfigFile(command: Command, path: string): void {
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
-    if (recorded && 'initFrom' in entries && isSetByModel(name, entries)) continue;
-    if (recorded && dependsOnChangedTokenizer(name, entries, command)) continue;
+    if (recorded && isOfOtherVocabulary(name, entries, command)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -101,6 +100,23 @@ function applyRecordedSchedule(
   for (const name of recordedSchedule)
     if (entries[name] !== undefined) command.setOptionValueWithSource(name, entries[name], 'config');
 }
+
+/** Recorded settings of a vocabulary that the new run does not build. */
+function isOfOtherVocabulary(
+  name: string,
+  entries: Readonly<Record<string, unknown>>,
+  command: Command,
+): boolean {
+  const corpus = (command.args.length > 0 ? command.args : entries['corpus']) ?? [];
+  return (
+    (('initFrom' in entries || isGiven(command, 'initFrom')) && isSetByModel(name, entries)) ||
+    ([corpus].flat().some((file) => typeof file === 'string' && file.endsWith('.bin')) &&
+      OF_VOCABULARY.includes(name)) ||
+    dependsOnChangedTokenizer(name, entries, command)
+  );
+}
+
+const OF_VOCABULARY = ['minFrequency', 'rareWords', 'vocabSize'];
 
 /** Recorded settings that conflict with starting from a model. */
 const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<string, unknown>>): boolean =>

@@ -193,7 +193,7 @@ function tokenizeAll(
     );
   const { tokenizer: kind, minFrequency, rareWords = 'spell', vocabSize: maxSize } = flags;
   if (flags.rareWords !== undefined && (kind !== 'word' || given !== undefined))
-    warn(`--rare-words has no effect ${given === undefined ? `with --tokenizer ${kind}` : 'with --model'}`);
+    warn(`--rare-words has no effect ${given === undefined ? `with the tokenizer ${kind}` : 'with --model'}`);
   const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
     tokenizers[kind].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
   const tokenizer = given ?? newTokenizer(corpus, builder, own);

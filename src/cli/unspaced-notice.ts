@@ -6,6 +6,6 @@ export function unspacedNotice({
   hasCharacterFallback = false,
 }: Pick<Tokenizer, 'unspacedScript' | 'hasCharacterFallback'>): string | undefined {
   if (script === undefined) return undefined;
-  const effect = `words are whole clauses${hasCharacterFallback ? ', most of them spelled in characters' : ''}`;
+  const effect = `words are whole clauses${hasCharacterFallback ? ', and rare ones are spelled in characters' : ''}`;
   return `most of the text is in ${script} script, which has no spaces between words: ${effect}.\n  Use --tokenizer char, or bpe.`;
 }

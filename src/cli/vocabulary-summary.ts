@@ -1,6 +1,6 @@
-import { formatList, formatNumber } from '../format.ts';
+import { formatCountOf, formatList } from '../format.ts';
 import { tokenizers } from '../tokenizer/registry.ts';
-import { UNK, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { UNK, type Tokenizer, type TokenizerKind } from '../tokenizer/tokenizer.ts';
 
 /** Describes a vocabulary: `89 characters and <unk>`. */
 export function describeVocabulary({
@@ -15,8 +15,10 @@ export function describeVocabulary({
     ? vocabulary.filter((token) => Array.from(token).length === 1).length
     : 0;
   return formatList([
-    `${formatNumber(known - characters)} ${tokenizers[kind].tokens}`,
-    ...(hasCharacterFallback ? [`${formatNumber(characters)} ${tokenizers.char.tokens}`] : []),
+    counted(known - characters, kind),
+    ...(hasCharacterFallback ? [counted(characters, 'char')] : []),
     ...(unkId === undefined ? [] : [UNK]),
   ]);
 }
+
+const counted = (count: number, kind: TokenizerKind): string => formatCountOf(count, tokenizers[kind].token);

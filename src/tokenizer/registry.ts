@@ -7,8 +7,8 @@ import type { Tokenizer, TokenizerKind, VocabularyBuilder, VocabularyOptions } f
 import { isWordJson, wordFromJson, wordVocabulary } from './word.ts';
 
 interface TokenizerEntry {
-  /** What its tokens are: `characters`. */
-  readonly tokens: string;
+  /** What a token is. */
+  readonly token: string;
   /** Starts building a tokenizer from text. */
   readonly vocabulary: (options: VocabularyOptions) => VocabularyBuilder;
   /** Detects the kind of a tokenizer.json. */
@@ -18,9 +18,9 @@ interface TokenizerEntry {
 }
 
 export const tokenizers: { readonly [K in TokenizerKind]: TokenizerEntry } = {
-  char: { tokens: 'characters', vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
-  word: { tokens: 'words', vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
-  bpe: { tokens: 'byte-level tokens', vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
+  char: { token: 'character', vocabulary: charVocabulary, isJson: isCharJson, fromJson: charFromJson },
+  word: { token: 'word', vocabulary: wordVocabulary, isJson: isWordJson, fromJson: wordFromJson },
+  bpe: { token: 'byte-level token', vocabulary: bpeVocabulary, isJson: isBpeJson, fromJson: bpeFromJson },
 };
 /** The only version that Hugging Face's `tokenizers` reads. */
 const VERSION = '1.0';

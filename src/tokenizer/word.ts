@@ -166,7 +166,7 @@ const withCharacters = (words: TokenCounter): TokenCounter => ({
   },
   minFrequency() {
     let length = 0;
-    for (const [word, count] of words.counts()) length += count * word.length;
+    for (const [word, count] of words.counts()) length += count * Array.from(word).length;
     return Math.max(MIN_OCCURRENCES, Math.round(length / CHARACTERS_PER_OCCURRENCE));
   },
 });

@@ -191,6 +191,12 @@ describe('the record of a run', () => {
       });
     });
 
+    test('says nothing about the vocabulary of a starting model or of a token file', async () => {
+      const config = `--config ${path('words')}`;
+      expect(await choiceOf(`train ${config} --init-from elsewhere`)).toEqual({ tokenizer: 'word' });
+      expect(await choiceOf(`train tokens.bin ${config}`)).toEqual({ tokenizer: 'word' });
+    });
+
     test('keeps a minimum frequency that was given for it, with another tokenizer too', async () => {
       const { format: _, ...state } = readTrainerState(file);
       const options = { ...state.options, minFrequency: 7 };

@@ -37,7 +37,7 @@ export const dataRows = {
     placeholder: 'n',
     help: 'minimum occurrences of a token; bpe: of a merge',
     default: (known) => (spellsRareWords(known) ? undefined : 1), // then chosen for the text
-    defaultHelp: '1; word: for the text, at least 3',
+    defaultHelp: '1; spelled words: by the text, from 3',
     caution: (value, known) =>
       value === 1 && known.vocabSize === Infinity && spellsRareWords(known)
         ? 'is 1: no word of the text is spelled, so the model does not learn to spell new ones'
@@ -49,7 +49,7 @@ export const dataRows = {
     group: 'Data',
     value: choice(rareWordChoices),
     placeholder: 'how',
-    help: 'rare words are spelled in characters, or <unk>: unk',
+    help: 'rare words, spell: in characters; unk: as <unk>',
     default: ({ tokenizer, initFrom }) =>
       tokenizer === 'word' && initFrom === undefined ? 'spell' : undefined,
     defaultHelp: 'spell',
@@ -87,7 +87,7 @@ export const dataRows = {
   growVocab: row<boolean>({
     group: 'Data',
     value: trueOrFalse,
-    help: 'add characters, words and chat tokens that --init-from lacks',
+    help: 'add tokens for the text or for chats that --init-from lacks',
     default: false,
     caution: unused(
       ({ initFrom }) => initFrom !== undefined,

@@ -105,7 +105,7 @@ describe('warnings before the first step', () => {
     [
       'words of such a script that are spelled',
       { tokenizer: { kind: 'word', unspacedScript: 'Thai', hasCharacterFallback: true } },
-      'Thai script, which has no spaces between words: words are whole clauses, most of them spelled in characters.',
+      'Thai script, which has no spaces between words: words are whole clauses, and rare ones are spelled in characters.',
     ],
   ])('%s', (_name, change, message) => {
     const warnings = warningsBefore({ ...plan, ...change });
