@@ -79,22 +79,16 @@ const byteLevel = (rule: string, merges: readonly string[]): Record<string, Gguf
 function partsOf(tokenizer: Tokenizer, json: JsonObject, entries: readonly Entry[]): Parts {
   if (tokenizer.kind === 'bpe') return bpeParts(json, entries);
   const merges = new ByteMerges();
-  const [characters, words] = partition(
-    entries,
-    (_, id) => Array.from(tokenizer.vocabulary[id]).length === 1,
-  );
+  const isCharacter = (_: Entry, id: number): boolean => Array.from(tokenizer.vocabulary[id]).length === 1;
+  const words = entries.filter((entry, id) => !isCharacter(entry, id));
   // Characters first, so that they stay whole in words that are not in the vocabulary.
-  for (const { token, type } of [...characters, ...words]) {
+  for (const { token, type } of [...entries.filter(isCharacter), ...words]) {
     if (type !== NORMAL) continue;
     refuseLong(token);
     merges.add(token);
   }
   const warnings = tokenizer.kind === 'word' ? warningsOf(tokenizer) : [];
   return { metadata: byteLevel(COARSE_RULE, merges.list()), warnings };
-}
-
-function partition<T>(items: readonly T[], test: (item: T, i: number) => boolean): readonly [T[], T[]] {
-  return [items.filter(test), items.filter((item, i) => !test(item, i))];
 }
 
 function bpeParts(json: JsonObject, entries: readonly Entry[]): Parts {

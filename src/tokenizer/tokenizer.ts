@@ -258,7 +258,7 @@ export function selectVocabulary(
   counts: ReadonlyMap<string, number>,
   { minFrequency = 1, maxSize = Infinity }: VocabularyOptions,
   order: 'code point' | 'frequency',
-  { special, characters = [] }: FixedTokens = { special: [UNK] },
+  { special, characters = [] }: FixedTokens,
 ): string[] {
   const byText = (a: string, b: string): number => (a < b ? -1 : 1);
   let entries = [...counts].filter(([, count]) => count >= minFrequency);

@@ -36,7 +36,7 @@ const createWordTokenizer =
 
 /** @param rule the pre-tokenization rule with which the vocabulary was built */
 function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
-  const { tokens, unkId, added, hasCharacterFallback } = model;
+  const { tokens, added } = model;
   const table = new PieceTable();
   const reader = new UnitReader();
   tokens.forEach((token, id) => {
@@ -48,15 +48,14 @@ function wordTokenizer(model: WordLevelModel, rule: WordRule): Tokenizer {
   return wordLevelTokenizer(model, {
     kind: 'word',
     pattern: rule.pattern,
-    ordinary: (onUnknown) =>
-      (hasCharacterFallback ? fallbackEncoder : wordEncoder)(rule, table, unkId, onUnknown),
+    ordinary: (onUnknown) => wordEncoder(model, rule, table, onUnknown),
   });
 }
 
 function wordEncoder(
+  { unkId, hasCharacterFallback }: WordLevelModel,
   rule: WordRule,
   table: PieceTable,
-  unkId: number | undefined,
   onUnknown: ((unknown: Unknown) => void) | undefined,
 ): OrdinaryEncoder {
   const cut = pieceCutter(rule.starts, LONGEST_WORD);
@@ -68,54 +67,25 @@ function wordEncoder(
     },
     encode(text, final) {
       const { units, starts, count } = cut(text, final);
-      const ids = new Uint32Array(count);
-      for (let i = 0; i < count; i++) {
-        const id = table.find(units, starts[i], starts[i + 1]);
-        ids[i] = id >= 0 ? id : unknownId;
-      }
-      if (onUnknown !== undefined)
-        for (let i = 0; i < count; i++) {
-          if (ids[i] === unknownId) onUnknown({ text: textOf(units, starts[i], starts[i + 1]), position });
-          position += countPoints(units, starts[i], starts[i + 1]);
-        }
-      return unkId === undefined ? knownIds(ids, onUnknown) : ids;
-    },
-  };
-}
-
-/** Spells words that the vocabulary lacks. */
-function fallbackEncoder(
-  rule: WordRule,
-  table: PieceTable,
-  unkId: number | undefined,
-  onUnknown: ((unknown: Unknown) => void) | undefined,
-): OrdinaryEncoder {
-  const cut = pieceCutter(rule.starts, LONGEST_WORD);
-  const unknownId = unkId ?? NO_ID;
-  let position = 0;
-  return {
-    get position() {
-      return position;
-    },
-    encode(text, final) {
-      const { units, starts, count } = cut(text, final);
-      const ids = new Uint32Array(starts[count] - starts[0]);
+      const ids = new Uint32Array(hasCharacterFallback ? starts[count] - starts[0] : count);
       let length = 0;
+      const checked = (id: number, start: number, end: number): number => {
+        if (id < 0) onUnknown?.({ text: textOf(units, start, end), position });
+        if (onUnknown !== undefined) position += countPoints(units, start, end);
+        return id >= 0 ? id : unknownId;
+      };
       for (let i = 0; i < count; i++) {
-        const id = table.find(units, starts[i], starts[i + 1]);
-        if (id >= 0) {
-          ids[length++] = id;
-          if (onUnknown !== undefined) position += countPoints(units, starts[i], starts[i + 1]);
-          continue;
-        }
-        for (let start = starts[i], end: number; start < starts[i + 1]; start = end, position++) {
-          end = start + unitsOfPoint(units, start);
-          const character = table.find(units, start, end);
-          if (character < 0) onUnknown?.({ text: textOf(units, start, end), position });
-          ids[length++] = character >= 0 ? character : unknownId;
-        }
+        const start = starts[i];
+        const end = starts[i + 1];
+        const id = table.find(units, start, end);
+        if (id >= 0 || !hasCharacterFallback) ids[length++] = checked(id, start, end);
+        else
+          for (let at = start, next: number; at < end; at = next) {
+            next = at + unitsOfPoint(units, at);
+            ids[length++] = checked(table.find(units, at, next), at, next);
+          }
       }
-      const found = ids.slice(0, length);
+      const found = length < ids.length ? ids.slice(0, length) : ids;
       return unkId === undefined ? knownIds(found, onUnknown) : found;
     },
   };
@@ -149,9 +119,9 @@ function tokenCounter(counter: PieceCounter): TokenCounter {
 }
 
 /**
- * The rarest words of a text must be spelled, since nothing else trains the characters. In a longer text, a word must occur
- * once in so many characters, so that the vocabulary grows less. Measured on texts of one and four million characters:
- * docs/recipe.md#rare-words.
+ * The rarest words of a text must be spelled, since nothing else trains the characters. A longer text needs one occurrence for
+ * each 375,000 characters, which keeps the vocabulary small. docs/recipe.md#rare-words has the measurement, on texts of one and
+ * four million characters.
  */
 const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 375_000];
 

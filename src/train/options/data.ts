@@ -60,7 +60,7 @@ export const dataRows = {
     onResume: 'fixed',
     stored: orAbsent(choice(rareWordChoices)),
     formerly: ({ tokenizer, initFrom }) =>
-      tokenizer === 'word' && (initFrom ?? undefined) === undefined ? 'unk' : undefined,
+      tokenizer === 'word' && initFrom === undefined ? 'unk' : undefined,
   }),
   vocabSize: row<number>({
     group: 'Data',
