@@ -14,6 +14,11 @@ const isBug = (error) =>
   !(error instanceof Error) ||
   (error.constructor !== Error && !isUsage(error) && !(error instanceof UserError));
 
+function readable(error) {
+  if (error instanceof UserError) return error.in(commandLineTerms);
+  return error.code === 'ENOENT' ? { message: `${error.path}: no such file or folder` } : error;
+}
+
 /** Reports an error on stderr and sets the exit code; with a stack if it is a bug, or with DEBUG=1. */
 export function fail(error) {
   process.exitCode = isUsage(error) ? 2 : 1;
@@ -21,6 +26,6 @@ export function fail(error) {
     process.stderr.write(`${error?.stack ?? error}\n`);
     return;
   }
-  const { message, hint } = error instanceof UserError ? error.in(commandLineTerms) : error;
+  const { message, hint } = readable(error);
   process.stderr.write(`error: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
 }

@@ -1,9 +1,9 @@
 /**
  * Imported by every benchmark: like `gpt`, it switches to the Node of the installation if the current one is too old; and a
- * benchmark that cannot run ends without a stack trace.
+ * benchmark that cannot run ends without a stack trace. `--help` prints the comment at the top of the benchmark.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fail } from './failure.js';
@@ -22,6 +22,12 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 export const otherNode = (version, bundled) =>
   Number.parseInt(version) < FAST && existsSync(bundled) ? bundled : undefined;
 
+/** The comment at the top of a benchmark: what it measures and how it is called. */
+function helpOf(file) {
+  const [, comment] = /^\/\*\*(.*?)\*\//su.exec(readFileSync(file, 'utf8'));
+  return comment.replaceAll(/^ \* ?/gmu, '').trim();
+}
+
 /** False in a test that imports a function of a benchmark. */
 const isBenchmark =
   process.argv[1] !== undefined &&
@@ -29,6 +35,10 @@ const isBenchmark =
   `${dirname(realpathSync(process.argv[1]))}/` === folder;
 
 if (isBenchmark) {
+  if (process.argv.includes('--help') || process.argv.includes('-h')) {
+    process.stdout.write(`${helpOf(process.argv[1])}\n`);
+    process.exit();
+  }
   process.on('uncaughtException', (error) => {
     fail(error);
     process.exit();

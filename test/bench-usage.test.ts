@@ -10,7 +10,7 @@ const bench = (args: readonly string[], env: Readonly<Record<string, string>> = 
 const PARTS = ['common.js', 'failure.js', 'machine.js', 'own-node.js', 'runs.js'];
 const scripts = globSync('bench/*.js').filter((file) => !PARTS.includes(basename(file)));
 
-// step-variants.js itself is among the scripts.
+// step-variants.js, which is not run by itself, is among them.
 test.each(scripts)('%s imports common.js, which chooses its Node and ends it without a stack', (file) => {
   expect(readFileSync(file, 'utf8')).toMatch(/from '\.\/(common|step-variants)\.js'/);
 });
@@ -35,6 +35,19 @@ test.each(['gpu', 'training', 'minutes'])(
     expect(stderr).toMatch(/^error: Unknown option '--nope'.*\n$/);
   },
 );
+
+test('--help prints the comment at the top of a benchmark, with its usage', () => {
+  const { status, stdout, stderr } = bench(['bench/sweep.js', '--help']);
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^Bits per byte of .*node bench\/sweep\.js TEXT/s);
+  expect(stdout).not.toMatch(/^ \*|\*\//m);
+});
+
+test('a benchmark says which text is missing', () => {
+  const { status, stderr } = bench(['bench/sweep.js', 'nowhere.txt']);
+  expect(stderr).toBe('error: nowhere.txt: no such file or folder\n');
+  expect(status).toBe(1);
+});
 
 test('bench/gpu.js without a GPU says what is missing', () => {
   const { status, stderr } = bench(['bench/gpu.js'], { GPT_WEBGPU: '/nowhere' });
