@@ -48,12 +48,16 @@ function tableRow([name, row]) {
   return [
     `\`${name}\``,
     hasFlag === false ? '' : `\`--${kebab(name)}\``,
-    words === undefined ? help : '',
+    names !== undefined && isListOf(names, help) ? '' : help,
     words ?? value.expected,
     defaultHelp ?? constantDefault(usual, flagDefault),
     onResume,
   ];
 }
+
+/** True if a description only lists the names, which the next cell does. */
+const isListOf = (names, help) =>
+  help.split(/[\s,]+/u).every((word) => word === 'or' || names.includes(word));
 
 /** Empty for a default that is computed. */
 function constantDefault(usual, flagDefault) {
