@@ -77,6 +77,8 @@ export type ChosenRecipe = Required<
 const TOKENS_PER_PARAMETER = 4;
 /** With more parameters of the layers per token of text than this, a model memorizes the text. */
 const MAX_LAYER_PARAMETERS_PER_TOKEN = 4;
+/** From this vocabulary size on, the output head is tied to the token embedding; docs/recipe.md#when-is-the-head-tied. */
+const TIED_VOCABULARY = 2000;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
 /** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe.md#short-texts. */
@@ -122,7 +124,9 @@ export function chooseModel(
     // An untied head with more parameters than the text has tokens memorizes it.
     const tieWordEmbeddings =
       given.tieWordEmbeddings ??
-      (architectureOf({ arch }).tieWordEmbeddings || vocabSize * shape.nEmbd > trainTokens);
+      (architectureOf({ arch }).tieWordEmbeddings ||
+        vocabSize >= TIED_VOCABULARY ||
+        vocabSize * shape.nEmbd > trainTokens);
     const options = { ...given, arch, optimizer, tieWordEmbeddings, ...shape };
     const config = modelConfig(resolveOptions(options), vocabSize);
     return {

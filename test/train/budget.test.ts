@@ -142,11 +142,14 @@ describe('the architecture of a new model', () => {
     expect(chosen({ nEmbd: 1024 }).learningRate).toBeLessThan(chosen({}).learningRate / 2);
     expect(chosen({ blockSize: 1024 }).batchSize).toBeLessThan(chosen({}).batchSize / 4);
   });
-  test('its head is tied if it would have more numbers than the text has tokens', () => {
+  test('its head is tied for a large vocabulary, or if it would have more parameters than the text has tokens', () => {
     const isTied = (trainTokens: number, vocabSize: number, options: object = {}): boolean =>
       chooseModel({ trainTokens, vocabSize }, 1e13, { corpus: [], nEmbd: 96, ...options }).tieWordEmbeddings;
     expect(isTied(250_000, 20_000)).toBe(true);
-    expect(isTied(250_000, 2600)).toBe(false);
+    expect(isTied(1e7, 2000)).toBe(true);
+    expect(isTied(1e7, 1999)).toBe(false);
+    expect(isTied(150_000, 1600)).toBe(true); // 96 channels: 153,600 parameters
+    expect(isTied(160_000, 1600)).toBe(false);
     expect(isTied(6000, 65)).toBe(true);
     expect(isTied(1e6, 65, { arch: 'gpt2' })).toBe(true); // as always in GPT-2
     expect(isTied(250_000, 20_000, { tieWordEmbeddings: false })).toBe(false);
