@@ -1,6 +1,7 @@
 /** Errors of a benchmark that cannot run: one line that says why, and exit code 2 for wrong usage. */
 import { commandLineTerms } from '../dist/cli/command-line-terms.js';
-import { UserError, UsageError } from '../dist/errors.js';
+import { describeSystemError } from '../dist/cli/errors.js';
+import { isSystemError, UserError, UsageError } from '../dist/errors.js';
 
 export class WrongUsage extends Error {}
 
@@ -14,9 +15,9 @@ const isBug = (error) =>
   !(error instanceof Error) ||
   (error.constructor !== Error && !isUsage(error) && !(error instanceof UserError));
 
-function readable(error) {
+function messageOf(error) {
   if (error instanceof UserError) return error.in(commandLineTerms);
-  return error.code === 'ENOENT' ? { message: `${error.path}: no such file or folder` } : error;
+  return isSystemError(error) ? { message: describeSystemError(error) } : error;
 }
 
 /** Reports an error on stderr and sets the exit code; with a stack if it is a bug, or with DEBUG=1. */
@@ -26,6 +27,6 @@ export function fail(error) {
     process.stderr.write(`${error?.stack ?? error}\n`);
     return;
   }
-  const { message, hint } = readable(error);
+  const { message, hint } = messageOf(error);
   process.stderr.write(`error: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
 }

@@ -33,7 +33,7 @@ export async function optionsPage() {
   const sections = groups.map((group) => {
     const rows = [...optionTable()].filter(([, row]) => row.group === group).map(tableRow);
     const head = ['option', 'flag', 'description', 'value', 'default', 'on resume'];
-    return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}\n`;
+    return `## ${group}\n\n${[head, head.map(() => '-'), ...rows].map((cells) => `| ${cells.map((cell) => cell.replaceAll(/[|<]/g, '\\$&')).join(' | ')} |`).join('\n')}\n`;
   });
   const options = await resolveConfig(path);
   return format([INTRODUCTION, ...sections].join('\n'), { ...options, parser: 'markdown' });
@@ -48,15 +48,15 @@ function tableRow([name, row]) {
   return [
     `\`${name}\``,
     hasFlag === false ? '' : `\`--${kebab(name)}\``,
-    names !== undefined && isListOf(names, help) ? '' : help,
+    names !== undefined && listsOnly(help, names) ? '' : help,
     words ?? value.expected,
     defaultHelp ?? constantDefault(usual, flagDefault),
     onResume,
   ];
 }
 
-/** True if a description only lists the names, which the next cell does. */
-const isListOf = (names, help) =>
+/** True if a description is only the list of values, which the next cell shows. */
+const listsOnly = (help, names) =>
   help.split(/[\s,]+/u).every((word) => word === 'or' || names.includes(word));
 
 /** Empty for a default that is computed. */

@@ -78,7 +78,7 @@ const TOKENS_PER_PARAMETER = 4;
 /** With more parameters of the layers per token of text than this, a model memorizes the text. */
 const MAX_LAYER_PARAMETERS_PER_TOKEN = 4;
 /** From this vocabulary size on, the output head is tied to the token embedding; docs/recipe.md#when-is-the-head-tied. */
-const TIED_VOCABULARY = 2000;
+const MIN_TIED_VOCABULARY = 2000;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
 /** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe.md#short-texts. */
@@ -121,12 +121,9 @@ export function chooseModel(
   const hasAdapters = given.loraRank !== undefined;
   const { arch = architectureFor(given), optimizer = isNew ? 'muon' : 'adamw' } = given;
   const candidateFor = (shape: ModelShape) => {
-    // An untied head with more parameters than the text has tokens memorizes it.
     const tieWordEmbeddings =
       given.tieWordEmbeddings ??
-      (architectureOf({ arch }).tieWordEmbeddings ||
-        vocabSize >= TIED_VOCABULARY ||
-        vocabSize * shape.nEmbd > trainTokens);
+      (architectureOf({ arch }).tieWordEmbeddings || hasTiedHead({ trainTokens, vocabSize }, shape));
     const options = { ...given, arch, optimizer, tieWordEmbeddings, ...shape };
     const config = modelConfig(resolveOptions(options), vocabSize);
     return {
@@ -173,6 +170,10 @@ export function chooseModel(
     emaDecay: isNew && isTextExhausted ? SHORT_TEXT_EMA_DECAY : 0,
   };
 }
+
+/** An untied head with more parameters than the text has tokens memorizes it. */
+const hasTiedHead = ({ trainTokens, vocabSize }: TextFacts, { nEmbd }: ModelShape): boolean =>
+  vocabSize >= MIN_TIED_VOCABULARY || vocabSize * nEmbd > trainTokens;
 
 /** True if a run has time to learn from a context of twice the length. A given batch size is one for the usual length. */
 function hasLongContext(

@@ -148,6 +148,7 @@ describe('the architecture of a new model', () => {
     expect(isTied(250_000, 20_000)).toBe(true);
     expect(isTied(1e7, 2000)).toBe(true);
     expect(isTied(1e7, 1999)).toBe(false);
+    expect(isTied(1e7, 2000, { arch: 'llama' })).toBe(true);
     expect(isTied(150_000, 1600)).toBe(true); // 96 channels: 153,600 parameters
     expect(isTied(160_000, 1600)).toBe(false);
     expect(isTied(6000, 65)).toBe(true);

@@ -67,7 +67,7 @@ function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
 }
 
 /** "1% to 3% fewer", "9% fewer to 2% more". */
-function rangeOf({ least, most }: TokenizerGain): string {
+export function rangeOf({ least, most }: Pick<TokenizerGain, 'least' | 'most'>): string {
   const percent = (share: number): string => formatPercent(Math.abs(share), 0);
   if (least < 0 && most > 0) return `${percent(least)} fewer to ${percent(most)} more`;
   const [low, high] = most > 0 ? [percent(least), percent(most)] : [percent(most), percent(least)];

@@ -49,7 +49,7 @@ export const dataRows = {
     group: 'Data',
     value: choice(rareWordChoices),
     placeholder: 'how',
-    help: 'rare words, spell: in characters; unk: as <unk>',
+    help: 'rare words: spell (in characters) or unk (as <unk>)',
     default: ({ tokenizer, initFrom }) =>
       tokenizer === 'word' && initFrom === undefined ? 'spell' : undefined,
     defaultHelp: 'spell',
