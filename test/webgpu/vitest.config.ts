@@ -30,7 +30,7 @@ export default defineConfig({
     setupFiles: 'test/setup.ts',
     isolate: false, // shaders are compiled once in each process
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 300_000, // a software adapter on two busy cores takes up to two minutes for a test
     hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'webgpu', include: ['test/webgpu/*.test.ts'] } },
