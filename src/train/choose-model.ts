@@ -171,7 +171,7 @@ export function chooseModel(
   };
 }
 
-/** An untied head with more parameters than the text has tokens memorizes it. */
+/** Large vocabularies learn better with a tied head; an untied one with more parameters than the text has tokens memorizes it. */
 const hasTiedHead = ({ trainTokens, vocabSize }: TextFacts, { nEmbd }: ModelShape): boolean =>
   vocabSize >= MIN_TIED_VOCABULARY || vocabSize * nEmbd > trainTokens;
 

@@ -142,6 +142,12 @@ test('a plan says what other tokenizers are worth on a text of this size', async
   );
 });
 
+test('a plan gives the gains measured on longer texts for a longer text', async () => {
+  writeFileSync(join(folder, 'long.txt'), 'Call me Ishmael. Some years ago.\n'.repeat(130_000));
+  const { stdout } = await at('plan long.txt --preset nano --max-iters 10');
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('5% to 11% fewer with --tokenizer word');
+});
+
 test.each([
   [-0.0308, -0.0118, '1% to 3% fewer'],
   [-0.0504, -0.0496, '5% fewer'],
