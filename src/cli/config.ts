@@ -13,6 +13,7 @@ import type { Command } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
+import { isTokenFilePath } from '../data/token-file.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { formatList } from '../format.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
@@ -110,7 +111,7 @@ function isOfOtherVocabulary(
   const corpus = (command.args.length > 0 ? command.args : entries['corpus']) ?? [];
   return (
     (('initFrom' in entries || isGiven(command, 'initFrom')) && isSetByModel(name, entries)) ||
-    ([corpus].flat().some((file) => typeof file === 'string' && file.endsWith('.bin')) &&
+    ([corpus].flat().some((file) => typeof file === 'string' && isTokenFilePath(file)) &&
       OF_VOCABULARY.includes(name)) ||
     dependsOnChangedTokenizer(name, entries, command)
   );

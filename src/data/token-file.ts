@@ -28,6 +28,9 @@ const HEADER_BYTES = { [UNDIVIDED]: 64, [DIVIDED]: 68 };
 const CHECKSUM_AT = 20;
 const END_ID_AT = 64;
 
+/** Whether a path is that of a token file: they are told from texts by their extension. */
+export const isTokenFilePath = (path: string): boolean => path.endsWith('.bin');
+
 export interface TokenFileFacts {
   readonly vocabSize: number;
   /** SHA-256 of the tokenizer.json, 32 bytes. */

@@ -1,6 +1,7 @@
 /** Finds the documents that a model has copied from its training text. */
 import { openCorpus } from '../data/corpus.ts';
 import { CHAT } from '../data/documents/format.ts';
+import { isTokenFilePath } from '../data/token-file.ts';
 import { END_OF_TEXT } from '../tokenizer/tokenizer.ts';
 import { knownRecord } from './training-text.ts';
 
@@ -15,7 +16,7 @@ const MAX_BYTES = 100e6;
  */
 export function knownDocuments(folder: string, documents: readonly string[]): Set<string> | undefined {
   const record = knownRecord(folder);
-  const cannot = (file: string): boolean => file === '-' || file.endsWith('.bin');
+  const cannot = (file: string): boolean => file === '-' || isTokenFilePath(file);
   if (
     record === undefined ||
     ['whole', CHAT].includes(record.documents ?? 'whole') ||

@@ -10,7 +10,7 @@ import { describeLeftOut } from '../data/find-files.ts';
 import type { DecodingOptions } from '../data/decode-text.ts';
 import { canonicalEncoding, UTF8 } from '../data/encodings.ts';
 import { fileChunks } from '../data/file-chunks.ts';
-import { openTokenFile } from '../data/token-file.ts';
+import { isTokenFilePath, openTokenFile } from '../data/token-file.ts';
 import { splitTokens } from '../data/token-source.ts';
 import { UserError } from '../errors.ts';
 import { noReport, type Report } from '../reporting.ts';
@@ -132,7 +132,7 @@ export function readTrainingText(
       hint: `run this in the folder it was trained from, or ${INSTEAD}`,
     });
   const name = record.files.join(', ');
-  if (record.files.some((file) => file.endsWith('.bin')))
+  if (record.files.some(isTokenFilePath))
     return splitAsTrained(
       name,
       readTokenFile(record.files[0], record, tokenizer, report),

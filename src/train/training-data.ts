@@ -12,6 +12,7 @@ import { CHAT } from '../data/documents/format.ts';
 import { shuffledIds } from '../data/documents/order.ts';
 import { decodingOf } from '../data/decode-text.ts';
 import { replacementsIn, type Replacements } from '../data/replacements.ts';
+import { isTokenFilePath } from '../data/token-file.ts';
 import { inMemory, splitTokens, type TokenSource } from '../data/token-source.ts';
 import { newTokenizer, tokenizeCorpus } from '../data/tokenize.ts';
 import { UsageError, UserError } from '../errors.ts';
@@ -68,7 +69,7 @@ export function readTrainingData(
   tokenizer?: Tokenizer,
   report: Report = noReport,
 ): TrainingData {
-  const source = options.corpus.some((path) => path.endsWith('.bin'))
+  const source = options.corpus.some(isTokenFilePath)
     ? readTokenFile(options, tokenizer, report)
     : tokenizeText(options, tokenizer, report);
   return closingOnError(source, () => split(source, options, report));

@@ -1,5 +1,6 @@
 /** The worker behind the page: it runs the program's own training, sampling and reports on files in memory. */
 import { zipSync } from 'fflate';
+import { isTokenFilePath } from '../data/token-file.ts';
 import { chooseDevice } from '../engine/device-choice.ts';
 import { createWasmBackend } from '../engine/wasm.ts';
 import { UserError } from '../errors.ts';
@@ -30,7 +31,7 @@ async function train({ texts, options, device }: Request & { type: 'train' }): P
   corpus = storeTexts(texts);
   const outDir = folderFor(corpus);
   const { tokenizer: _, ...withoutTokenizer } = options;
-  const given = corpus[0].endsWith('.bin') ? withoutTokenizer : options; // a token file has its own
+  const given = isTokenFilePath(corpus[0]) ? withoutTokenizer : options; // a token file has its own
   const report = (what: string, done?: number): void => post({ type: 'working', what, done });
   const { progress, validationLoss, reason, examplePrompt } = await trainModel(
     { ...given, corpus, outDir },

@@ -3,7 +3,14 @@ import { expect, test, vi } from 'vitest';
 import { createReferenceBackend } from '../../src/engine/reference/backend.ts';
 import { tryKernel } from '../../src/engine/try-kernel.ts';
 import { matrixTiles } from '../../src/engine/webgpu/subgroup-matrices.ts';
-import { tileColumns, tileName, tileRows, type Tile, type Tiles } from '../../src/engine/webgpu/tiles.ts';
+import {
+  CANDIDATES,
+  tileColumns,
+  tileName,
+  tileRows,
+  type Tile,
+  type Tiles,
+} from '../../src/engine/webgpu/tiles.ts';
 import { agreesInAnyLayout, tuneTiles } from '../../src/engine/webgpu/tune.ts';
 import { borrowHalfGpu, matrixUnit, withSubgroupMatrices } from './half-gpu.ts';
 import { expectProduct, numbers, productCase } from './products.ts';
@@ -96,7 +103,9 @@ withSubgroupMatrices('a GEMM on subgroup matrices', () => {
       .spyOn(performance, 'now')
       .mockImplementation(() => (milliseconds += hasMatrices(gpu.tiles) ? 1 : 9));
     const shape = [96, 96, 9] as const;
-    const chosen = await tuneTiles(gpu, { small: shape, medium: shape, large: shape, huge: shape });
+    const shapes = { small: shape, medium: shape, large: shape, huge: shape };
+    const candidates = isOnGpu ? gpu.candidates : [...tiles.slice(-2), ...CANDIDATES.slice(-2)];
+    const chosen = await tuneTiles(gpu, shapes, candidates);
     clock.mockRestore();
     for (const { unit } of Object.values(chosen)) expect(unit).toEqual(matrixUnit);
   });

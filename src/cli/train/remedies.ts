@@ -1,4 +1,5 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
+import { isTokenFilePath } from '../../data/token-file.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
 import { FINE_TUNING, usualPeak } from '../../train/options/learning-rate.ts';
 import { MUON_LEARNING_RATE } from '../../train/options/optimizer.ts';
@@ -81,7 +82,7 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
     return 'Without --lora-rank, --grow-vocab adds the missing tokens.';
   if (isResumed || settings.initFrom !== undefined)
     return 'The vocabulary is that of the trained model; only a new model can have another.';
-  if (corpus.files.some((file) => file.endsWith('.bin')))
+  if (corpus.files.some(isTokenFilePath))
     return 'The vocabulary of a token file is fixed; `gpt tokenize` creates another.';
   if (tokenizer.hasCharacterFallback === true) return sentence(['--tokenizer bpe']);
   return sentence([
@@ -103,7 +104,7 @@ export const mayGrow = ({
   settings.initFrom !== undefined &&
   settings.loraRank === undefined &&
   tokenizer.kind !== 'bpe' &&
-  !corpus.files.some((file) => file.endsWith('.bin'));
+  !corpus.files.some(isTokenFilePath);
 
 /** Against a learning rate that is too high. */
 export function againstHighRate(flags: Flags): string {
