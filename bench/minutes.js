@@ -15,7 +15,8 @@
  * on the length of the run, the fastest run of all lengths in --minutes counts.
  *
  * Takes minutes × seeds × 3 (× 4 with --target), plus up to a minute per run of PyTorch for its evaluations. --only gpt
- * needs no Python. --gpt-flags and --pytorch-flags (of the tuned recipe) are added to the commands, to try a recipe.
+ * needs no Python; it can be repeated. --gpt-flags and --pytorch-flags (of the tuned recipe) are added to the commands, to
+ * try a recipe.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +67,7 @@ function readOptions() {
       minutes: { type: 'string', default: '3' },
       seeds: { type: 'string', default: '1,2,3' },
       target: { type: 'string' },
-      only: { type: 'string', default: '' },
+      only: { type: 'string', multiple: true, default: [''] },
       python: { type: 'string', default: '.venv/bin/python' },
       gpt: { type: 'string', default: thisGpt },
       'gpt-flags': { type: 'string', default: '' },
@@ -201,9 +202,11 @@ function timeTable(found, { seeds, target }, names) {
 
 try {
   const options = readOptions();
-  const names = Object.keys(contenders).filter((name) => name.includes(options.only));
+  const names = Object.keys(contenders).filter((name) => options.only.some((part) => name.includes(part)));
   if (names.length === 0)
-    throw new WrongUsage(`--only ${options.only} is none of: ${Object.keys(contenders).join('; ')}`);
+    throw new WrongUsage(
+      `--only ${options.only.join(' --only ')} is none of: ${Object.keys(contenders).join('; ')}`,
+    );
   const torch = names.some((name) => name !== 'gpt') ? `; PyTorch ${torchVersion(options.python)}` : '';
   const { processor, cores } = machine();
   const found = await measure(options, names);
