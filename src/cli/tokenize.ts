@@ -87,7 +87,11 @@ export function register(command: Command): void {
       option('--rare-words <how>', `${dataRows.rareWords.help} (default: spell)`, choice(rareWordChoices)),
     )
     .addOption(
-      option('--vocab-size <n>', 'maximum number of tokens (default for bpe: 1024)', wholeNumber({ min: 2 })),
+      option(
+        '--vocab-size <n>',
+        `${dataRows.vocabSize.help} (default: ${dataRows.vocabSize.defaultHelp})`,
+        wholeNumber({ min: 2 }),
+      ),
     )
     .addOption(option('--special-tokens <list>', dataRows.specialTokens.help, specialTokensValue))
     .addOption(option('-o, --out-dir <folder>', 'folder for tokenizer.json and tokens.bin', filePath))

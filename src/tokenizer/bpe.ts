@@ -30,8 +30,11 @@ import {
 
 export { isBpeJson } from './bpe-json.ts';
 
-/** Default vocabulary size, enough for a book. */
-const DEFAULT_SIZE = 1024;
+/**
+ * By default, the number of merges grows with the square root of the text's bytes, and there are at most 2,048 tokens; the sizes
+ * are multiples of 64, as kernels like them. docs/recipe.md#how-large-is-the-vocabulary-of-bpe
+ */
+const [MERGES_PER_ROOT, MULTIPLE, MOST_BY_DEFAULT] = [1.8, 64, 2048];
 
 /**
  * Ids are laid out as in GPT-2: the 256 bytes in the order of the byte alphabet, then the merges, then `<|endoftext|>` and
@@ -41,14 +44,14 @@ const DEFAULT_SIZE = 1024;
  */
 export function bpeVocabulary({
   minFrequency = 1,
-  maxSize = DEFAULT_SIZE,
+  maxSize,
   specialTokens = [],
 }: VocabularyOptions): VocabularyBuilder {
   const added = [END_OF_TEXT, ...specialTokens];
-  const most = maxSize - added.length;
-  if (most < byteAlphabet.length)
+  const fixed = byteAlphabet.length + added.length;
+  if (maxSize !== undefined && maxSize < fixed)
     throw new UsageError('bad-option-value', `a bpe vocabulary of ${maxSize} tokens is too small`, {
-      hint: `use at least ${byteAlphabet.length + added.length}: the 256 bytes and ${added.join(', ')}`,
+      hint: `use at least ${fixed}: the 256 bytes and ${added.join(', ')}`,
     });
   const split = specialTokenSplitter(added);
   const counter = new PieceCounter(gpt2Starts);
@@ -61,7 +64,9 @@ export function bpeVocabulary({
     end(learned) {
       count('', true);
       const tokens = [...byteAlphabet];
-      const merges = learnMerges(wordsOf(counter), tokens, { maxSize: most, minFrequency, learned });
+      const words = wordsOf(counter);
+      const most = (maxSize ?? defaultSize(words, fixed)) - added.length;
+      const merges = learnMerges(words, tokens, { maxSize: most, minFrequency, learned });
       const all = [...tokens, ...added];
       checkDistinct(all, tokens.length);
       const model = gpt2Model({
@@ -103,6 +108,14 @@ export const bpeFromJson = (
   settings: TokenizerSettings,
   text: string,
 ): Tokenizer => createBpeTokenizer(readBpe(json, fail, settings, text));
+
+/** @param fixed the number of bytes and special tokens */
+function defaultSize({ starts, counts }: Words, fixed: number): number {
+  let bytes = 0;
+  counts.forEach((count, w) => (bytes += count * (starts[w + 1] - starts[w])));
+  const size = fixed + MERGES_PER_ROOT * Math.sqrt(bytes);
+  return Math.max(fixed, Math.min(MOST_BY_DEFAULT, MULTIPLE * Math.ceil(size / MULTIPLE)));
+}
 
 /** The counted pieces as byte tokens. */
 function wordsOf({ table, counts }: PieceCounter): Words {

@@ -117,7 +117,8 @@ export function withFormerValues(
 ): Readonly<Record<string, unknown>> {
   const now = { ...stored, ...changes };
   const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(now)] as const);
-  return { ...Object.fromEntries(former.filter(([, value]) => value !== undefined)), ...stored };
+  const missing = former.filter(([name, value]) => value !== undefined && (stored[name] ?? null) === null);
+  return { ...stored, ...Object.fromEntries(missing) };
 }
 
 /**

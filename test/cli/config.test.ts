@@ -223,6 +223,40 @@ describe('the record of a run', () => {
     });
   });
 
+  describe('on bpe', () => {
+    const sizeOf = async (line: string) => {
+      const { parse } = await recordingProgram();
+      return (await parse(line.split(' '))).options.vocabSize;
+    };
+    const run = path('pairs');
+    const file = path('pairs/checkpoint-1/gpt_trainer_state.json');
+    beforeAll(() =>
+      train({ corpus: [path('corpus.txt')], outDir: run, ...shape, tokenizer: 'bpe', maxIters: 1 }),
+    );
+
+    test('has the size that was chosen for the text, unless another tokenizer or vocabulary is used', async () => {
+      const { vocab_size: size } = JSON.parse(readFileSync(path('pairs/config.json'), 'utf8')) as Record<
+        string,
+        number
+      >;
+      expect(readTrainerState(file).options.vocabSize).toBe(size);
+      expect(await sizeOf(`train --config ${run}`)).toBe(size);
+      expect(await sizeOf(`train --config ${run} --vocab-size 300`)).toBe(300);
+      for (const changes of ['--tokenizer char', '--init-from elsewhere'])
+        expect(await sizeOf(`train --config ${run} ${changes}`)).toBeUndefined();
+      expect(await sizeOf(`train tokens.bin --config ${run}`)).toBeUndefined();
+    });
+
+    test('from before the size depended on the text: 1,024 tokens, as in that run', async () => {
+      const { format: _, ...state } = readTrainerState(file);
+      writeFileSync(file, trainerStateText({ ...state, options: { ...state.options, vocabSize: Infinity } }));
+      expect(readTrainerState(file).options.vocabSize).toBe(null);
+      expect(await sizeOf(`train --config ${file}`)).toBe(1024);
+      expect(await sizeOf(`train --config ${file} --tokenizer char`)).toBeUndefined();
+      expect(await sizeOf(`train tokens.bin --config ${file}`)).toBeUndefined();
+    });
+  });
+
   describe('that was extended after its decay', () => {
     const extend = async (name: string): Promise<void> => {
       cpSync(path('first'), path(name), { recursive: true });

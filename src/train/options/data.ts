@@ -3,6 +3,7 @@ import type { EncodingErrors } from '../../data/decode-text.ts';
 import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encoding-value.ts';
 import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
+import { isTokenFilePath } from '../../data/token-file.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
 import { rareWordChoices, type RareWords, type TokenizerKind } from '../../tokenizer/tokenizer.ts';
@@ -17,6 +18,12 @@ const vocabularySize: OptionType<number> = {
   ...atLeastTwo,
   is: (value) => value === Infinity || atLeastTwo.is(value),
 };
+
+/** Tokens of a bpe vocabulary by default, before they depended on the text. */
+const FORMER_BPE_SIZE = 1024;
+
+const hasTokenFile = (corpus: unknown): boolean =>
+  Array.isArray(corpus) && corpus.some((file) => isTokenFilePath(String(file)));
 
 /** Whether a new vocabulary is built in which rare words are spelled. */
 const spellsRareWords = ({ tokenizer, rareWords, initFrom }: KnownOptions): boolean =>
@@ -68,9 +75,12 @@ export const dataRows = {
     placeholder: 'n',
     help: 'maximum number of tokens',
     default: Infinity,
-    defaultHelp: 'all; bpe: 1024',
+    defaultHelp: 'all; bpe: by the text, up to 2048',
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
+    // A newer run has the size of the vocabulary of bpe that it built.
+    formerly: ({ tokenizer, initFrom, corpus }) =>
+      tokenizer === 'bpe' && initFrom === undefined && !hasTokenFile(corpus) ? FORMER_BPE_SIZE : undefined,
   }),
   /**
    * Special tokens of a new vocabulary, or added to that of `initFrom`, separated by commas: each is one token wherever it is in

@@ -1,6 +1,7 @@
 /** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
 import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
 import { checkLength } from '../../data/batches.ts';
+import { isTokenFilePath } from '../../data/token-file.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import {
@@ -259,7 +260,19 @@ function settingsOf(
   options: TrainModelOptions,
   { valFraction, tokenizer, corpus: { documents } }: TrainingData,
 ): Settings {
-  const chosen = { ...resolveOptions({ ...options, valFraction, documents }), tokenizer: tokenizer.kind };
+  const resolved = resolveOptions({ ...options, valFraction, documents });
+  const isNew = origin.resumed === undefined && origin.start === undefined;
+  // JSON has no infinity, and a bpe vocabulary must be built again from its record, whatever the default is by then.
+  const hasSize =
+    isNew &&
+    tokenizer.kind === 'bpe' &&
+    resolved.vocabSize === Infinity &&
+    !options.corpus.some(isTokenFilePath);
+  const chosen = {
+    ...resolved,
+    tokenizer: tokenizer.kind,
+    ...(hasSize && { vocabSize: tokenizer.vocabSize }),
+  };
   return origin.resumed === undefined
     ? chosen
     : changeSchedule(origin.before, chosen, origin.resumed.checkpoint.state.step);
