@@ -31,8 +31,8 @@ import {
 export { isBpeJson } from './bpe-json.ts';
 
 /**
- * By default, the number of merges grows with the square root of the text's bytes, and there are at most 2,048 tokens; the sizes
- * are multiples of 64, as kernels like them. docs/recipe.md#how-large-is-the-vocabulary-of-bpe
+ * By default, the number of merges grows with the square root of the text's bytes, up to 2,048 tokens in all. As is usual for
+ * GEMM, the size is a multiple of 64. docs/recipe.md#how-large-is-the-vocabulary-of-bpe
  */
 const [MERGES_PER_ROOT, MULTIPLE, MOST_BY_DEFAULT] = [1.8, 64, 2048];
 

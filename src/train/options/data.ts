@@ -19,7 +19,7 @@ const vocabularySize: OptionType<number> = {
   is: (value) => value === Infinity || atLeastTwo.is(value),
 };
 
-/** Tokens of a bpe vocabulary by default, before they depended on the text. */
+/** The default size of a bpe vocabulary before it depended on the text. */
 const FORMER_BPE_SIZE = 1024;
 
 const hasTokenFile = (corpus: unknown): boolean =>
@@ -78,7 +78,7 @@ export const dataRows = {
     defaultHelp: 'all; bpe: by the text, up to 2048',
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
-    // A newer run has the size of the vocabulary of bpe that it built.
+    // Newer runs record the size of the bpe vocabulary that they built.
     formerly: ({ tokenizer, initFrom, corpus }) =>
       tokenizer === 'bpe' && initFrom === undefined && !hasTokenFile(corpus) ? FORMER_BPE_SIZE : undefined,
   }),

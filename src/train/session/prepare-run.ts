@@ -262,8 +262,8 @@ function settingsOf(
 ): Settings {
   const resolved = resolveOptions({ ...options, valFraction, documents });
   const isNew = origin.resumed === undefined && origin.start === undefined;
-  // JSON has no infinity, and a bpe vocabulary must be built again from its record, whatever the default is by then.
-  const hasSize =
+  // The record of a run has the size of its bpe vocabulary, which can then be built again even if the default has changed.
+  const recordsSize =
     isNew &&
     tokenizer.kind === 'bpe' &&
     resolved.vocabSize === Infinity &&
@@ -271,7 +271,7 @@ function settingsOf(
   const chosen = {
     ...resolved,
     tokenizer: tokenizer.kind,
-    ...(hasSize && { vocabSize: tokenizer.vocabSize }),
+    ...(recordsSize && { vocabSize: tokenizer.vocabSize }),
   };
   return origin.resumed === undefined
     ? chosen
