@@ -3,7 +3,7 @@
  * with the best recipe found for GPT-2 and AdamW. All train on characters and all cores, one after the other. Losses are over
  * the whole validation split in adjacent windows, as in `gpt eval --split val`.
  *
- *     npm run build && node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]
+ *     npm run build && node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]…
  *       [--gpt-flags='--arch qwen3'] [--pytorch-flags='--learning-rate 4e-3'] [--python .venv/bin/python] [--gpt bin/gpt.js]
  *
  * Time counts from process start. For `gpt` it includes evaluations, checkpoints and the final evaluation of the whole split;
@@ -15,7 +15,7 @@
  * on the length of the run, the fastest run of all lengths in --minutes counts.
  *
  * Takes minutes × seeds × 3 (× 4 with --target), plus up to a minute per run of PyTorch for its evaluations. --only gpt
- * needs no Python; it can be repeated. --gpt-flags and --pytorch-flags (of the tuned recipe) are added to the commands, to
+ * needs no Python; --only may be repeated. --gpt-flags and --pytorch-flags (of the tuned recipe) are added to the commands, to
  * try a recipe.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -84,7 +84,7 @@ function readOptions() {
   const given = [...options.minutes, ...options.seeds, options.target ?? 0];
   if (positionals.length !== 1 || given.some((number) => !(number >= 0)))
     throw new WrongUsage(
-      'usage: node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]',
+      'usage: node bench/minutes.js TEXT [--minutes 1,3] [--seeds 1,2,3] [--target 1.88] [--only NAME]…',
     );
   return options;
 }

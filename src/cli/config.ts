@@ -134,8 +134,7 @@ function dependsOnChangedTokenizer(
     isGiven(command, option) && command.getOptionValue(option) !== entries[option];
   return (
     (name === 'minFrequency' && entries[name] === 1 && (isChanged('tokenizer') || isChanged('rareWords'))) ||
-    (name === 'rareWords' && isChanged('tokenizer')) ||
-    (name === 'vocabSize' && entries['tokenizer'] === 'bpe' && isChanged('tokenizer'))
+    (name === 'rareWords' && isChanged('tokenizer'))
   );
 }
 

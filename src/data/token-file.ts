@@ -28,7 +28,7 @@ const HEADER_BYTES = { [UNDIVIDED]: 64, [DIVIDED]: 68 };
 const CHECKSUM_AT = 20;
 const END_ID_AT = 64;
 
-/** Whether a path is that of a token file: they are told from texts by their extension. */
+/** Token files are recognized by their extension. */
 export const isTokenFilePath = (path: string): boolean => path.endsWith('.bin');
 
 export interface TokenFileFacts {

@@ -1,6 +1,6 @@
 /**
  * Compares tokenizers by the sweeps of docs/recipe.md: bits per byte of the models that `gpt train` chooses for three
- * minutes. Texts of the same size differ, so the answer is a range.
+ * minutes, those by bpe on a slower processor. Texts of the same size differ, so the answer is a range.
  */
 import type { TokenizerKind } from '../tokenizer/tokenizer.ts';
 

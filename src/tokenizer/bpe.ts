@@ -31,10 +31,11 @@ import {
 export { isBpeJson } from './bpe-json.ts';
 
 /**
- * By default, the number of merges grows with the square root of the text's bytes, up to 2,048 tokens in all. As is usual for
- * GEMM, the size is a multiple of 64. docs/recipe.md#how-large-is-the-vocabulary-of-bpe
+ * Default size: merges in proportion to the square root of the text's bytes, rounded up to a multiple of 64 tokens, which suits
+ * the output head's GEMM, and at most 2,048 tokens besides special tokens of the user.
+ * docs/recipe.md#how-large-is-the-vocabulary-of-bpe
  */
-const [MERGES_PER_ROOT, MULTIPLE, MOST_BY_DEFAULT] = [1.8, 64, 2048];
+const [MERGES_PER_ROOT, SIZE_MULTIPLE, MAX_DEFAULT_SIZE] = [1.8, 64, 2048];
 
 /**
  * Ids are laid out as in GPT-2: the 256 bytes in the order of the byte alphabet, then the merges, then `<|endoftext|>` and
@@ -48,10 +49,10 @@ export function bpeVocabulary({
   specialTokens = [],
 }: VocabularyOptions): VocabularyBuilder {
   const added = [END_OF_TEXT, ...specialTokens];
-  const fixed = byteAlphabet.length + added.length;
-  if (maxSize !== undefined && maxSize < fixed)
+  const minSize = byteAlphabet.length + added.length;
+  if (maxSize !== undefined && maxSize < minSize)
     throw new UsageError('bad-option-value', `a bpe vocabulary of ${maxSize} tokens is too small`, {
-      hint: `use at least ${fixed}: the 256 bytes and ${added.join(', ')}`,
+      hint: `use at least ${minSize}: the 256 bytes and ${added.join(', ')}`,
     });
   const split = specialTokenSplitter(added);
   const counter = new PieceCounter(gpt2Starts);
@@ -65,7 +66,7 @@ export function bpeVocabulary({
       count('', true);
       const tokens = [...byteAlphabet];
       const words = wordsOf(counter);
-      const most = (maxSize ?? defaultSize(words, fixed)) - added.length;
+      const most = (maxSize ?? defaultSize(words) + specialTokens.length) - added.length;
       const merges = learnMerges(words, tokens, { maxSize: most, minFrequency, learned });
       const all = [...tokens, ...added];
       checkDistinct(all, tokens.length);
@@ -109,12 +110,12 @@ export const bpeFromJson = (
   text: string,
 ): Tokenizer => createBpeTokenizer(readBpe(json, fail, settings, text));
 
-/** @param fixed the number of bytes and special tokens */
-function defaultSize({ starts, counts }: Words, fixed: number): number {
+/** Includes one special token, `<|endoftext|>`. */
+function defaultSize({ starts, counts }: Words): number {
   let bytes = 0;
   counts.forEach((count, w) => (bytes += count * (starts[w + 1] - starts[w])));
-  const size = fixed + MERGES_PER_ROOT * Math.sqrt(bytes);
-  return Math.max(fixed, Math.min(MOST_BY_DEFAULT, MULTIPLE * Math.ceil(size / MULTIPLE)));
+  const size = byteAlphabet.length + 1 + MERGES_PER_ROOT * Math.sqrt(bytes);
+  return Math.min(MAX_DEFAULT_SIZE, SIZE_MULTIPLE * Math.ceil(size / SIZE_MULTIPLE));
 }
 
 /** The counted pieces as byte tokens. */

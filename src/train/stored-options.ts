@@ -103,7 +103,9 @@ function checkAdapterOptions(
 export function storedValue(options: Readonly<Record<string, unknown>>, name: string): unknown {
   const row = optionTable().get(name);
   const usual = row?.default;
-  return options[name] ?? row?.formerly?.(options) ?? (typeof usual === 'function' ? undefined : usual);
+  return (
+    options[name] ?? row?.formerly?.(options, options) ?? (typeof usual === 'function' ? undefined : usual)
+  );
 }
 
 /**
@@ -116,13 +118,13 @@ export function withFormerValues(
   changes: Readonly<Record<string, unknown>> = {},
 ): Readonly<Record<string, unknown>> {
   const now = { ...stored, ...changes };
-  const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(now)] as const);
+  const former = [...optionTable()].map(([name, { formerly }]) => [name, formerly?.(now, stored)] as const);
   const missing = former.filter(([name, value]) => value !== undefined && (stored[name] ?? null) === null);
   return { ...stored, ...Object.fromEntries(missing) };
 }
 
 /**
- * The options of a checkpoint. JSON has no infinity: null stands for an unlimited vocabulary. Runs older
+ * The options of a checkpoint. JSON has no infinity: null stands for a vocabulary without a limit, or that of bpe by default. Runs older
  * than `encoding` and `documents` were trained on UTF-8 and an undivided text.
  */
 export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {

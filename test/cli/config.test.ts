@@ -234,26 +234,28 @@ describe('the record of a run', () => {
       train({ corpus: [path('corpus.txt')], outDir: run, ...shape, tokenizer: 'bpe', maxIters: 1 }),
     );
 
-    test('has the size that was chosen for the text, unless another tokenizer or vocabulary is used', async () => {
-      const { vocab_size: size } = JSON.parse(readFileSync(path('pairs/config.json'), 'utf8')) as Record<
-        string,
-        number
-      >;
-      expect(readTrainerState(file).options.vocabSize).toBe(size);
-      expect(await sizeOf(`train --config ${run}`)).toBe(size);
+    test('builds the same vocabulary again, by the rule of the default', async () => {
+      expect(await sizeOf(`train --config ${run}`)).toBeUndefined();
       expect(await sizeOf(`train --config ${run} --vocab-size 300`)).toBe(300);
-      for (const changes of ['--tokenizer char', '--init-from elsewhere'])
-        expect(await sizeOf(`train --config ${run} ${changes}`)).toBeUndefined();
-      expect(await sizeOf(`train tokens.bin --config ${run}`)).toBeUndefined();
+      const again = path('pairs-again');
+      await runInProcess(['train', '--config', run, '-o', again, '-q'], folder);
+      const vocabulary = (where: string) => readFileSync(join(where, 'tokenizer.json'), 'utf8');
+      expect(vocabulary(again)).toBe(vocabulary(run));
     });
 
     test('from before the size depended on the text: 1,024 tokens, as in that run', async () => {
       const { format: _, ...state } = readTrainerState(file);
-      writeFileSync(file, trainerStateText({ ...state, options: { ...state.options, vocabSize: Infinity } }));
-      expect(readTrainerState(file).options.vocabSize).toBe(null);
+      const { bpeSizeFromText, ...options } = state.options;
+      expect({ bpeSizeFromText, vocabSize: options.vocabSize }).toEqual({
+        bpeSizeFromText: true,
+        vocabSize: null,
+      });
+      writeFileSync(file, trainerStateText({ ...state, options: { ...options, vocabSize: Infinity } }));
       expect(await sizeOf(`train --config ${file}`)).toBe(1024);
-      expect(await sizeOf(`train --config ${file} --tokenizer char`)).toBeUndefined();
+      for (const changes of ['--tokenizer char', '--init-from elsewhere'])
+        expect(await sizeOf(`train --config ${file} ${changes}`)).toBeUndefined();
       expect(await sizeOf(`train tokens.bin --config ${file}`)).toBeUndefined();
+      expect(await sizeOf(`train --config ${path('first')} --tokenizer bpe`)).toBeUndefined();
     });
   });
 

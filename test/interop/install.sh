@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the virtual environment of these tests, unless it is there.
+# Creates .venv from requirements.txt unless it is up to date.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

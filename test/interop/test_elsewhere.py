@@ -85,7 +85,7 @@ def test_a_merged_adapter_of_peft_loads_here(workspace):
 
 
 def test_lm_eval_charges_what_we_charge(workspace, monkeypatch):
-    from lm_eval.__main__ import cli_evaluate  # slow, and only this test needs it
+    from lm_eval.__main__ import cli_evaluate  # in this process, which has imported torch and transformers
 
     (task,) = blocks("lm-eval", "yaml")
     (document,) = blocks("lm-eval", "json")

@@ -75,12 +75,27 @@ export const dataRows = {
     placeholder: 'n',
     help: 'maximum number of tokens',
     default: Infinity,
-    defaultHelp: 'all; bpe: by the text, up to 2048',
+    defaultHelp: 'all; bpe: grows with the text, at most 2048',
     onResume: 'fixed',
     stored: { is: (value) => value === null || positive.is(value), expected: `${positive.expected} or null` }, // JSON has no infinity
-    // Newer runs record the size of the bpe vocabulary that they built.
-    formerly: ({ tokenizer, initFrom, corpus }) =>
-      tokenizer === 'bpe' && initFrom === undefined && !hasTokenFile(corpus) ? FORMER_BPE_SIZE : undefined,
+    formerly: ({ tokenizer, initFrom, corpus }, recorded) =>
+      tokenizer === 'bpe' &&
+      recorded['tokenizer'] === 'bpe' &&
+      recorded['bpeSizeFromText'] === undefined &&
+      initFrom === undefined &&
+      !hasTokenFile(corpus)
+        ? FORMER_BPE_SIZE
+        : undefined,
+  }),
+  /** Recorded with a new bpe vocabulary: without `vocabSize`, its size depends on the text. In older runs it was 1,024. */
+  bpeSizeFromText: row<boolean | undefined>({
+    group: 'Data',
+    hasFlag: false,
+    value: trueOrFalse,
+    help: 'recorded: by default, the size of a bpe vocabulary depends on the text',
+    default: ({ tokenizer, initFrom }) => (tokenizer === 'bpe' && initFrom === undefined ? true : undefined),
+    onResume: 'free',
+    stored: orAbsent(trueOrFalse),
   }),
   /**
    * Special tokens of a new vocabulary, or added to that of `initFrom`, separated by commas: each is one token wherever it is in

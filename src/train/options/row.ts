@@ -59,8 +59,16 @@ export interface Row<T> {
   readonly onResume: OnResume;
   /** Check for stored values, if it accepts more than the flag does. */
   readonly stored?: Rule;
-  /** Value of a run that is older than the option, if it is not the default. */
-  readonly formerly?: (stored: Readonly<Record<string, unknown>>) => T | undefined;
+  /**
+   * Value in effect in a run whose record lacks the option or has null, if it is not today's default.
+   *
+   * @param options of the run that is resumed or repeated, with changes
+   * @param recorded the same without changes
+   */
+  readonly formerly?: (
+    options: Readonly<Record<string, unknown>>,
+    recorded: Readonly<Record<string, unknown>>,
+  ) => T | undefined;
   /** Why a given value has no effect in combination with the other options, as the rest of a sentence about the flag. */
   caution?(value: T, chosen: KnownOptions): string | undefined;
   /** Options that cannot be given together with this one. */

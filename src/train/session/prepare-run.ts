@@ -1,7 +1,6 @@
 /** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
 import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
 import { checkLength } from '../../data/batches.ts';
-import { isTokenFilePath } from '../../data/token-file.ts';
 import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import {
@@ -260,19 +259,7 @@ function settingsOf(
   options: TrainModelOptions,
   { valFraction, tokenizer, corpus: { documents } }: TrainingData,
 ): Settings {
-  const resolved = resolveOptions({ ...options, valFraction, documents });
-  const isNew = origin.resumed === undefined && origin.start === undefined;
-  // The record of a run has the size of its bpe vocabulary, which can then be built again even if the default has changed.
-  const recordsSize =
-    isNew &&
-    tokenizer.kind === 'bpe' &&
-    resolved.vocabSize === Infinity &&
-    !options.corpus.some(isTokenFilePath);
-  const chosen = {
-    ...resolved,
-    tokenizer: tokenizer.kind,
-    ...(recordsSize && { vocabSize: tokenizer.vocabSize }),
-  };
+  const chosen = { ...resolveOptions({ ...options, valFraction, documents }), tokenizer: tokenizer.kind };
   return origin.resumed === undefined
     ? chosen
     : changeSchedule(origin.before, chosen, origin.resumed.checkpoint.state.step);
