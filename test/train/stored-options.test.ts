@@ -34,6 +34,24 @@ test('a run from before --muon-scale existed continues to scale matrices', () =>
   );
 });
 
+test('a bpe run from before its vocabulary depended on the text had at most 1,024 tokens, if it built one', () => {
+  const settings = resolveOptions({ corpus: ['book.txt'], tokenizer: 'bpe' });
+  expect(settings.bpeSizeFromText).toBe(true);
+  const { bpeSizeFromText: _bpeSizeFromText, ...rest } = settings;
+  const older = { ...rest, vocabSize: null };
+  const sizeOf = (stored: Readonly<Record<string, unknown>>) =>
+    resumedOptions(stored, { corpus: [] }, settings).vocabSize;
+  expect(sizeOf(older)).toBe(1024);
+  expect(sizeOf({ ...older, vocabSize: 300 })).toBe(300);
+  for (const other of [
+    { bpeSizeFromText: true },
+    { tokenizer: 'char' },
+    { initFrom: 'model' },
+    { corpus: ['tokens.bin'] },
+  ])
+    expect(sizeOf({ ...older, ...other }), JSON.stringify(other)).toBeUndefined();
+});
+
 describe('a default that a checkpoint omits', () => {
   const settings = resolveOptions({ corpus: ['book.txt'], nEmbd: 16, nHead: 2 });
   const {
