@@ -13,7 +13,7 @@ import type { Command } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
-import { isTokenFilePath } from '../data/token-file.ts';
+import { namesTokenFile } from '../data/token-file.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { formatList } from '../format.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
@@ -108,11 +108,10 @@ function isOfOtherVocabulary(
   entries: Readonly<Record<string, unknown>>,
   command: Command,
 ): boolean {
-  const corpus = (command.args.length > 0 ? command.args : entries['corpus']) ?? [];
+  const corpus = command.args.length > 0 ? command.args : entries['corpus'];
   return (
     (('initFrom' in entries || isGiven(command, 'initFrom')) && isSetByModel(name, entries)) ||
-    ([corpus].flat().some((file) => typeof file === 'string' && isTokenFilePath(file)) &&
-      OF_VOCABULARY.includes(name)) ||
+    (namesTokenFile(corpus) && OF_VOCABULARY.includes(name)) ||
     dependsOnChangedTokenizer(name, entries, command)
   );
 }

@@ -31,6 +31,10 @@ const END_ID_AT = 64;
 /** Token files are recognized by their extension. */
 export const isTokenFilePath = (path: string): boolean => path.endsWith('.bin');
 
+/** Whether a token file is among the paths of a corpus as an options record has it: one path, or a list. */
+export const namesTokenFile = (corpus: unknown): boolean =>
+  [corpus].flat().some((path) => typeof path === 'string' && isTokenFilePath(path));
+
 export interface TokenFileFacts {
   readonly vocabSize: number;
   /** SHA-256 of the tokenizer.json, 32 bytes. */

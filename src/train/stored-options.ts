@@ -124,8 +124,8 @@ export function withFormerValues(
 }
 
 /**
- * The options of a checkpoint. JSON has no infinity: null stands for a vocabulary without a limit, or that of bpe by default. Runs older
- * than `encoding` and `documents` were trained on UTF-8 and an undivided text.
+ * The options of a checkpoint. JSON has no infinity: null stands for a vocabulary whose size was not limited by an option. Runs
+ * older than `encoding` and `documents` were trained on UTF-8 and an undivided text.
  */
 export function optionsFromJson(stored: Readonly<Record<string, unknown>>): TrainModelOptions {
   const options = Object.fromEntries(

@@ -3,7 +3,7 @@ import type { EncodingErrors } from '../../data/decode-text.ts';
 import { decodingHelp, encodingErrorsName, encodingName } from '../../data/encoding-value.ts';
 import { documentsValue } from '../../data/documents/format.ts';
 import { UTF8 } from '../../data/encodings.ts';
-import { isTokenFilePath } from '../../data/token-file.ts';
+import { namesTokenFile } from '../../data/token-file.ts';
 import { tokenizerKinds } from '../../tokenizer/registry.ts';
 import { specialTokensValue } from '../../tokenizer/special-token-list.ts';
 import { rareWordChoices, type RareWords, type TokenizerKind } from '../../tokenizer/tokenizer.ts';
@@ -21,9 +21,6 @@ const vocabularySize: OptionType<number> = {
 
 /** The default size of a bpe vocabulary before it depended on the text. */
 const FORMER_BPE_SIZE = 1024;
-
-const hasTokenFile = (corpus: unknown): boolean =>
-  Array.isArray(corpus) && corpus.some((file) => isTokenFilePath(String(file)));
 
 /** Whether a new vocabulary is built in which rare words are spelled. */
 const spellsRareWords = ({ tokenizer, rareWords, initFrom }: KnownOptions): boolean =>
@@ -83,7 +80,7 @@ export const dataRows = {
       recorded['tokenizer'] === 'bpe' &&
       recorded['bpeSizeFromText'] === undefined &&
       initFrom === undefined &&
-      !hasTokenFile(corpus)
+      !namesTokenFile(corpus)
         ? FORMER_BPE_SIZE
         : undefined,
   }),
