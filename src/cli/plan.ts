@@ -5,7 +5,8 @@ import { deviceChoices, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
 import { costOn, acceleratorNames, accelerators, type Accelerator } from '../forecast/hardware.ts';
 import { forecastHosts } from '../forecast/hosts.ts';
-import { forecastRun } from '../forecast/run-forecast.ts';
+import { forecastRun, type RunForecast } from '../forecast/run-forecast.ts';
+import { countTrained } from '../model/parameters.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import { startActivity } from './activity.ts';
 import { warnOfReplacements } from './decoding-options.ts';
@@ -19,7 +20,7 @@ import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
 import { hostsOption, hostsText, networkOption, networkType, type NamedNetwork } from './plan/hosts.ts';
 import { print, warn } from './terminal.ts';
-import { cautionWarning } from './train/warnings.ts';
+import { cautionWarning, warningsBefore } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
@@ -137,8 +138,8 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     }),
   );
   reportUnused(forecast.rejected);
-  for (const caution of forecast.cautions) warn(cautionWarning(caution));
-  warnOfReplacements(forecast.replacements, forecast.settings.encoding);
+  for (const warning of warningsAbout(forecast)) warn(warning);
+  warnOfReplacements(forecast.text?.replacements ?? [], forecast.settings.encoding);
   const steps = hosts === undefined ? [] : forecastHosts(forecast, options, hosts, network);
   if (json)
     await printJson(
@@ -150,6 +151,18 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     );
   else if (hosts === undefined) await print(forecastText(forecast, rows, count));
   else await print(forecastText(forecast, rows, count) + hostsText(steps, network, forecast));
+}
+
+/** Those of a training run, as far as they are known before it. */
+function warningsAbout({ text, ...run }: RunForecast): string[] {
+  if (text === undefined) return run.cautions.map(cautionWarning);
+  return warningsBefore({
+    ...run,
+    ...text,
+    isResumed: false,
+    trainedParameters: countTrained(run.config),
+    epochs: run.tokens / text.tokens.train,
+  });
 }
 
 /** The devices of the table, or the requested one, with the assumptions set by flags. */

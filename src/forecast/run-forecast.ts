@@ -8,7 +8,7 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import { costlyParameters, countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
-import { budgetSeconds, fitToBudget, referenceModel, usualModel } from '../train/budget.ts';
+import { budgetSeconds, fitToBudget, isModelOpen, referenceModel, usualModel } from '../train/budget.ts';
 import { cautionsAboutPrecision } from '../train/matmul-precision.ts';
 import { cautionsAboutRanks } from '../train/ranks/rank-cautions.ts';
 import { splitBatch } from '../train/ranks/split-batch.ts';
@@ -32,11 +32,10 @@ import {
   type Settings,
   type TrainModelOptions,
 } from '../train/settings.ts';
-import type { Replacements } from '../data/replacements.ts';
 import { optionName } from '../messages.ts';
 import { CALIBRATION_SECONDS, measureSpeed, timedStep } from '../train/timed-training.ts';
-import type { CorpusDescription } from '../train/tokenized-corpus.ts';
-import { readTrainingData, type TrainingData } from '../train/training-data.ts';
+import type { RunDescription } from '../train/train-handlers.ts';
+import { countTokens, readTrainingData, type TrainingData } from '../train/training-data.ts';
 import { FLOPS_PER_PARAMETER, trainingFlops } from './model-cost.ts';
 
 export interface ForecastOptions {
@@ -53,15 +52,10 @@ export interface ForecastOptions {
 }
 
 export interface RunForecast {
-  /** Undefined without a text. */
-  readonly corpus: CorpusDescription | undefined;
-  /** The text of the validation file. */
-  readonly validationCorpus: CorpusDescription | undefined;
-  /** Tokens of the text: for training, for validation, and unknown ones in both. */
-  readonly textTokens:
-    { readonly train: number; readonly validation: number; readonly unknown: number } | undefined;
-  /** Of the corpus and of the validation file; empty for token files. */
-  readonly replacements: readonly Replacements[];
+  /** Undefined if a model is planned without a text. */
+  readonly text: PlannedText | undefined;
+  /** Size and dropout are chosen for text and time. */
+  readonly isModelChosen: boolean;
   readonly settings: Settings;
   /** Given options that do not do what their help says. */
   readonly cautions: readonly Caution[];
@@ -87,6 +81,12 @@ export interface RunForecast {
   /** See ChosenBackend. */
   readonly rejected: ChosenBackend['rejected'];
 }
+
+/** The text of a planned run. */
+export type PlannedText = Pick<
+  RunDescription,
+  'corpus' | 'validationCorpus' | 'tokens' | 'replacements' | 'tokenizer'
+>;
 
 /** Training speed and time on this computer. */
 interface TimeHere {
@@ -125,7 +125,7 @@ async function forecastOn(
   engine.matmulPrecision = given.matmulPrecision ?? 'float32';
   const start = openStartingModel(given);
   const options = start?.options ?? given;
-  const { corpus, validationCorpus, textTokens, replacements, settings, vocabSize, timed } =
+  const { text, settings, vocabSize, timed } =
     options.corpus.length > 0
       ? await forText(options, engine, start?.tokenizer, wanted)
       : await withoutText(options, engine, start?.tokenizer, wanted);
@@ -143,10 +143,8 @@ async function forecastOn(
   const gpu = await gpuOf(engine, wanted.measuring);
 
   return {
-    corpus,
-    validationCorpus,
-    textTokens,
-    replacements,
+    text,
+    isModelChosen: timed !== undefined && isModelOpen(options),
     settings,
     cautions: [
       ...cautionsAbout(given, settings),
@@ -247,10 +245,7 @@ async function decideDevice(
 }
 
 interface ForecastBasis {
-  readonly corpus: CorpusDescription | undefined;
-  readonly validationCorpus: CorpusDescription | undefined;
-  readonly textTokens: RunForecast['textTokens'];
-  readonly replacements: RunForecast['replacements'];
+  readonly text: PlannedText | undefined;
   readonly settings: Settings;
   readonly vocabSize: number;
   /** For a run with a time limit: the limit in seconds, and the costs of its parts. */
@@ -285,16 +280,14 @@ async function forData(
     seconds === undefined
       ? { options, costs: undefined }
       : await fitToBudget(options, data, { seconds, engine, divisor: hosts });
+  const { corpus, validationCorpus, replacements } = data;
   return {
-    corpus: data.corpus,
-    validationCorpus: data.validationCorpus,
-    textTokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
-    replacements: data.replacements,
+    text: { corpus, validationCorpus, replacements, tokens: countTokens(data), tokenizer: data.tokenizer },
     settings: {
       ...resolveOptions({
         ...fitted,
         valFraction: data.valFraction,
-        documents: data.corpus.documents,
+        documents: corpus.documents,
       }),
       tokenizer: data.tokenizer.kind,
     },
@@ -324,10 +317,7 @@ async function withoutText(
   const { vocabSize = tokenizer?.vocabSize ?? GPT2_VOCABULARY } = options;
   await decideDevice(engine, options, vocabSize, measuring);
   return {
-    corpus: undefined,
-    validationCorpus: undefined,
-    textTokens: undefined,
-    replacements: [],
+    text: undefined,
     settings: resolveOptions(options),
     vocabSize,
   };

@@ -44,6 +44,16 @@ export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions):
   return maxIters === undefined && preset === undefined ? 60 * DEFAULT_MINUTES : undefined;
 }
 
+/** Whether no option says anything about size and dropout. A starting model sets the number of layers. */
+export const isModelOpen = ({
+  preset,
+  nLayer,
+  nEmbd,
+  tieWordEmbeddings,
+  dropout,
+}: TrainModelOptions): boolean =>
+  [preset, nLayer, nEmbd, tieWordEmbeddings, dropout].every((value) => value === undefined);
+
 /** Time limit of a resumed run in seconds, from now on; undefined if none is given. */
 export const moreSeconds = ({ minutes }: TrainModelOptions): number | undefined =>
   minutes === undefined ? undefined : 60 * minutes;

@@ -56,6 +56,17 @@ export interface TrainingData {
   close(): void;
 }
 
+/** The numbers of tokens, `<unk>` in both splits. */
+export const countTokens = ({
+  train,
+  validation,
+  unknown,
+}: Pick<TrainingData, 'train' | 'validation' | 'unknown'>) => ({
+  train: train.length,
+  validation: validation.length,
+  unknown,
+});
+
 /**
  * Text → vocabulary → ids → splits. The vocabulary is built from the training files only.
  *

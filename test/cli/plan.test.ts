@@ -166,6 +166,25 @@ test('a plan names the head where it is not that of the architecture', async () 
   expect(await model(' --arch qwen3 --tie-word-embeddings true')).toMatch(/block 64, tied head; /);
 });
 
+test('a plan describes the vocabulary, with special tokens apart from words', async () => {
+  const { stdout } = await at(
+    `plan corpus.txt --tokenizer word --special-tokens <|a|>,<|b|> --preset nano --max-iters 10`,
+  );
+  expect(stdout).toMatch(/^ +vocabulary +10 words, 22 characters, <unk>, and 2 special tokens$/m);
+});
+
+test('a plan gives the warnings about its text that a training run gives', async () => {
+  writeFileSync(join(folder, 'han.txt'), '春眠不觉晓，处处闻啼鸟。\r\n'.repeat(100));
+  const { stderr } = await at('plan han.txt --tokenizer word --max-iters 10 --min-lr 1');
+  expect(stderr).toMatch(/^warning: --min-lr 1 is above the learning rate/m);
+  expect(stderr).toMatch(/^warning: the text has Windows line ends .* < han\.txt > unix\.txt$/m);
+  expect(stderr).toMatch(/^warning: most of the text is in Han script/m);
+  const chosen = await at('plan han.txt --tokenizer word --minutes 0.05');
+  expect(chosen.stderr).not.toContain('memorize');
+  const given = await at('plan han.txt --preset baby --max-iters 1000');
+  expect(given.stderr).toMatch(/^warning: .* the model will memorize the text/m);
+});
+
 test('a plan gives the warnings of a training run on as many ranks', async () => {
   const warnings = async (args: string): Promise<string> =>
     (await at(`plan --preset nano --max-iters 100 ${args}`)).stderr;

@@ -1,39 +1,28 @@
 /** A forecast for scripts. */
-import type { RunForecast } from '../../forecast/run-forecast.ts';
+import type { PlannedText, RunForecast } from '../../forecast/run-forecast.ts';
 import { replacementsToJson } from '../decoding-options.ts';
 import { documentsJson } from '../corpus-summary.ts';
 import { snakeCased } from '../json-output.ts';
 import type { DeviceRow } from './forecast-text.ts';
 
-const corpusAsJson = (
-  {
+const textAsJson = ({ corpus, tokens, replacements }: PlannedText) => {
+  const { files, bytes, characters, sha256, crlf, isSorted, leftOut, ...division } = corpus;
+  return {
     files,
+    left_out: leftOut,
     bytes,
     characters,
     sha256,
     crlf,
-    isSorted,
-    leftOut,
-    ...division
-  }: NonNullable<RunForecast['corpus']>,
-  tokens: RunForecast['textTokens'],
-) => ({
-  files,
-  left_out: leftOut,
-  bytes,
-  characters,
-  sha256,
-  crlf,
-  is_sorted: isSorted,
-  ...documentsJson(division),
-  tokens,
-});
+    is_sorted: isSorted,
+    ...documentsJson(division),
+    tokens,
+    ...replacementsToJson(replacements),
+  };
+};
 
 export const forecastJson = (forecast: RunForecast, devices: readonly DeviceRow[], count: number) => ({
-  corpus: forecast.corpus && {
-    ...corpusAsJson(forecast.corpus, forecast.textTokens),
-    ...replacementsToJson(forecast.replacements),
-  },
+  corpus: forecast.text && textAsJson(forecast.text),
   model: {
     ...(snakeCased(forecast.config) as object),
     parameters: forecast.parameters,

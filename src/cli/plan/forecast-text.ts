@@ -11,13 +11,14 @@ import {
 } from '../../format.ts';
 import { formatColumns } from '../columns.ts';
 import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
-import type { RunForecast } from '../../forecast/run-forecast.ts';
+import type { PlannedText, RunForecast } from '../../forecast/run-forecast.ts';
 import { gainsOverChar, type TokenizerGain } from '../../forecast/tokenizer-sweep.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { gpuFacts } from '../doctor-gpu.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { stdoutColors } from '../terminal.ts';
+import { describeUse } from '../vocabulary-summary.ts';
 
 /** A device with what the run costs on it. */
 export type DeviceRow = Accelerator & AcceleratorCost;
@@ -26,8 +27,11 @@ export type DeviceRow = Accelerator & AcceleratorCost;
 export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[], count: number): string {
   const { bold, dim } = stdoutColors;
   const heading = (text: string): string => `\n${bold(text)}\n`;
+  const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens; --vocab-size changes it`;
+  const aboutText: Fact[] =
+    forecast.text === undefined ? [['vocabulary', vocabulary]] : textFacts(forecast.text);
   return [
-    `${factTable([...textFacts(forecast), ...runFacts(forecast)], process.stdout)}\n`,
+    `${factTable([...aboutText, ...runFacts(forecast)], process.stdout)}\n`,
     heading('Parameters'),
     `${parameterColumns(forecast)}\n`,
     heading(count === 1 ? 'On one device' : `On ${formatNumber(count)} devices`),
@@ -44,16 +48,15 @@ const BASES: Readonly<Record<RunForecast['here']['basis'], string>> = {
 
 type Fact = readonly [label: string, value: string];
 
-/** About the text, if there is one. */
-function textFacts({ corpus, validationCorpus, textTokens, settings }: RunForecast): Fact[] {
-  if (corpus === undefined || textTokens === undefined) return [];
+/** About the text. */
+function textFacts({ corpus, validationCorpus, tokens, tokenizer }: PlannedText): Fact[] {
   const described = (text: typeof corpus): string => describeCorpus({ ...text, characters: undefined });
-  const { train, validation } = textTokens;
   return [
     ['corpus', described(corpus)],
     ...(validationCorpus === undefined ? [] : [['validation', described(validationCorpus)] satisfies Fact]),
-    ['tokens', `${formatNumber(train)} to train on, ${formatNumber(validation)} to validate`],
-    ...(settings.tokenizer === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
+    ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
+    ...(tokenizer.kind === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
+    ['vocabulary', describeUse(tokenizer, tokens.unknown)],
   ];
 }
 
@@ -75,14 +78,12 @@ export function rangeOf({ least, most }: Pick<TokenizerGain, 'least' | 'most'>):
 }
 
 function runFacts(forecast: RunForecast): Fact[] {
-  const { corpus, textTokens, tokens, here, memoryBytes, stateBytes, memoryLimit, gpu } = forecast;
-  const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens`;
+  const { text, tokens, here, memoryBytes, stateBytes, memoryLimit, gpu } = forecast;
   const seconds = formatDuration(Math.round(here.seconds));
   const speed = formatFlops(here.flopsPerSecond);
   return [
-    ['vocabulary', corpus === undefined ? `${vocabulary}; --vocab-size changes it` : vocabulary],
     ['model', describeModel(forecast)],
-    ['training', describeTraining({ ...forecast, epochs: textTokens && tokens / textTokens.train })],
+    ['training', describeTraining({ ...forecast, epochs: text && tokens / text.tokens.train })],
     ['compute', computeOf(forecast)],
     [
       'memory',

@@ -14,7 +14,7 @@ import { warnOfSlowEngine } from '../model-options.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { notice, printable, warn } from '../terminal.ts';
-import { describeVocabulary } from '../vocabulary-summary.ts';
+import { describeUse } from '../vocabulary-summary.ts';
 import { warningsBefore } from './warnings.ts';
 
 export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...run }: RunDescription): void {
@@ -29,10 +29,7 @@ export function printRunTable({ settings, corpus, tokens, tokenizer, config, ...
           'tokens',
           `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`,
         ],
-        [
-          'vocabulary',
-          `${describeVocabulary(tokenizer)}${tokens.unknown > 0 ? `, used for ${formatCountOf(tokens.unknown, 'token')}` : ''}`,
-        ],
+        ['vocabulary', describeUse(tokenizer, tokens.unknown)],
         ...(settings.initFrom === undefined ? [] : [['start', printable(shown(settings.initFrom))] as const]),
         ['model', describeModel({ ...run, settings, config })],
         ['training', describeTraining({ ...run, settings, steps: settings.maxIters })],

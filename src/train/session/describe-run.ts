@@ -1,11 +1,12 @@
 import type { Run } from '../../checkpoint/run.ts';
 import type { ChosenBackend } from '../../engine/backend.ts';
 import { countParameters, countTrained } from '../../model/parameters.ts';
+import { isModelOpen } from '../budget.ts';
 import { roundingRanks } from '../ranks/gradient-format.ts';
 import { sequencesBefore } from '../sequences.ts';
+import { countTokens } from '../training-data.ts';
 import type { RunDescription } from '../train-handlers.ts';
 import { buildOf, hasSameBits } from './kernel-build.ts';
-import type { Origin } from './origin.ts';
 import type { PreparedRun } from './prepare-run.ts';
 
 export function describeRun(
@@ -25,7 +26,7 @@ export function describeRun(
     folder,
     corpus: data.corpus,
     validationCorpus: data.validationCorpus,
-    tokens: { train: data.train.length, validation: data.validation.length, unknown: data.unknown },
+    tokens: countTokens(data),
     split: { train: data.train, validation: data.validation },
     replacements: data.replacements,
     tokenizer: data.tokenizer,
@@ -41,7 +42,7 @@ export function describeRun(
     epochs: (sequencesBefore(settings.maxIters, settings) * config.blockSize) / data.train.length,
     expectedSeconds: prepared.expectedSeconds,
     decisionSeconds: prepared.decisionSeconds,
-    isModelChosen: prepared.time !== undefined && isModelOpen(origin),
+    isModelChosen: prepared.time !== undefined && resumed === undefined && isModelOpen(origin.options),
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     hosts,
@@ -54,12 +55,4 @@ export function describeRun(
     shortfall: backend.shortfall,
     uniformLoss: Math.log(config.vocabSize),
   };
-}
-
-/** Whether no option says anything about size and dropout. A starting model sets the number of layers. */
-function isModelOpen({ resumed, options }: Origin): boolean {
-  const { preset, nLayer, nEmbd, tieWordEmbeddings, dropout } = options;
-  return (
-    resumed === undefined && [preset, nLayer, nEmbd, tieWordEmbeddings, dropout].every((x) => x === undefined)
-  );
 }
