@@ -309,7 +309,7 @@ function table(
       ['characters per token', facts.characters_per_token.toFixed(3)],
       ['bytes per token', facts.bytes_per_token.toFixed(3)],
       ['most frequent', frequent.slice(0, 6).join('  ')],
-      ['', frequent.slice(6).join('  ')],
+      ...(frequent.length > 6 ? [['', frequent.slice(6).join('  ')] as const] : []),
     ],
     process.stdout,
   );

@@ -172,6 +172,11 @@ describe('train', () => {
 });
 
 describe('tokenize', () => {
+  test('lists the most frequent tokens, in as many lines as they need', async () => {
+    const { stdout } = await at('tokenize -', { stdin: 'aaab' });
+    expect(stdout).toMatch(/most frequent +"a" 75.0% {2}"b" 25.0%\n$/);
+  });
+
   test('prints statistics and writes a tokenizer and a token file', async () => {
     const { stdout, stderr, code } = await at('tokenize corpus.txt --tokenizer word -o out');
     expect(code).toBe(0);
