@@ -45,20 +45,23 @@ export const formatEpochs = (epochs: number): string =>
     ? `${Number((100 * epochs).toPrecision(2))}% of an epoch`
     : `${formatNumber(epochs, epochs < 9.95 ? 1 : 0)} epochs`;
 
-/** `500 steps of 768 tokens, 0.4 epochs; adamw, cosine 0.001` */
+/** `500 steps of 768 tokens, 0.4 epochs; adamw, cosine 0.001`, and `about 500 steps` if a time limit ends the run */
 export function describeTraining({
   settings,
   steps,
   tokensPerStep,
   epochs,
+  isLimitedByTime,
 }: {
   readonly settings: Settings;
   readonly steps: number;
   readonly tokensPerStep: number;
   readonly epochs: number | undefined;
+  readonly isLimitedByTime: boolean;
 }): string {
+  const about = isLimitedByTime ? 'about ' : '';
   const passes = epochs === undefined ? '' : `, ${formatEpochs(epochs)}`;
-  return `${formatCountOf(steps, 'step')} of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
+  return `${about}${formatCountOf(steps, 'step')} of ${formatNumber(tokensPerStep)} tokens${passes}; ${settings.optimizer}, ${settings.schedule} ${settings.learningRate}`;
 }
 
 /** Losses of a run for --json; `val_loss` is that of the best model on the whole validation split. */

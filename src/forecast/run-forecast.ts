@@ -8,7 +8,14 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import { costlyParameters, countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
-import { budgetSeconds, fitToBudget, isModelOpen, referenceModel, usualModel } from '../train/budget.ts';
+import {
+  budgetSeconds,
+  fitToBudget,
+  type Fitted,
+  isModelOpen,
+  referenceModel,
+  usualModel,
+} from '../train/budget.ts';
 import { cautionsAboutPrecision } from '../train/matmul-precision.ts';
 import { cautionsAboutRanks } from '../train/ranks/rank-cautions.ts';
 import { splitBatch } from '../train/ranks/split-batch.ts';
@@ -20,7 +27,7 @@ import {
   type TrainingShape,
 } from '../train/programs.ts';
 import { predictStep } from '../train/predict-step.ts';
-import { secondsOfTimedRun, type Costs } from '../train/run-time.ts';
+import { secondsOfTimedRun } from '../train/run-time.ts';
 import type { Report } from '../reporting.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openStartingModel } from '../train/starting-model.ts';
@@ -64,6 +71,8 @@ export interface RunForecast {
   readonly parts: Readonly<Partial<Record<Part, number>>>;
   readonly tokensPerStep: number;
   readonly steps: number;
+  /** A time limit would end the run: the number of steps is an estimate. */
+  readonly isLimitedByTime: boolean;
   /** Tokens trained on. */
   readonly tokens: number;
   readonly flopsPerParameter: number;
@@ -156,6 +165,7 @@ async function forecastOn(
     parts: parametersByPart(config),
     tokensPerStep,
     steps,
+    isLimitedByTime: timed !== undefined && wanted.tokens === undefined && steps < timed.maxSteps,
     tokens,
     flopsPerParameter,
     flops,
@@ -248,8 +258,8 @@ interface ForecastBasis {
   readonly text: PlannedText | undefined;
   readonly settings: Settings;
   readonly vocabSize: number;
-  /** For a run with a time limit: the limit in seconds, and the costs of its parts. */
-  readonly timed?: { readonly seconds: number; readonly costs: Costs };
+  /** For a run with a time limit: the limit in seconds, the costs of its parts, and the most steps that the text is worth. */
+  readonly timed?: { readonly seconds: number } & Pick<Fitted, 'costs' | 'maxSteps'>;
 }
 
 async function forText(
@@ -276,23 +286,23 @@ async function forData(
   const usual = usualModel(options, data, engine.threads) ?? options;
   await decideDevice(engine, usual, data.tokenizer.vocabSize, measuring);
   if (seconds !== undefined) measuring?.();
-  const { options: fitted, costs } =
+  const timed =
     seconds === undefined
-      ? { options, costs: undefined }
-      : await fitToBudget(options, data, { seconds, engine, divisor: hosts });
+      ? undefined
+      : { seconds, ...(await fitToBudget(options, data, { seconds, engine, divisor: hosts })) };
   const { corpus, validationCorpus, replacements } = data;
   return {
     text: { corpus, validationCorpus, replacements, tokens: countTokens(data), tokenizer: data.tokenizer },
     settings: {
       ...resolveOptions({
-        ...fitted,
+        ...(timed?.options ?? options),
         valFraction: data.valFraction,
         documents: corpus.documents,
       }),
       tokenizer: data.tokenizer.kind,
     },
     vocabSize: data.tokenizer.vocabSize,
-    ...(seconds !== undefined && costs && { timed: { seconds, costs } }),
+    ...(timed && { timed }),
   };
 }
 

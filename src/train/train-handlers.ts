@@ -49,6 +49,8 @@ export interface RunDescription {
   readonly decisionSeconds: number;
   /** The model's size and dropout were chosen for text and time, not given. */
   readonly isModelChosen: boolean;
+  /** A time limit ends the run: its number of steps is an estimate, which is corrected on the way. */
+  readonly isLimitedByTime: boolean;
   /** The run has a time limit, and ends before it, after MAX_EPOCHS: the text is short. */
   readonly isLimitedByText: boolean;
   /** The backend, such as 'wasm revectorize, 2 threads'. */

@@ -11,6 +11,7 @@ writeFileSync(
   join(folder, 'corpus.txt'),
   'Call me Ishmael. Some years ago, never mind how long.\n'.repeat(60),
 );
+writeFileSync(join(folder, 'megabyte.txt'), 'Call me Ishmael. Some years ago.\n'.repeat(36_000));
 const at = commandsIn(folder);
 
 interface Plan {
@@ -91,6 +92,16 @@ test('a plan with --minutes fits the model to the time', async () => {
   expect(here.fits).toBe(true);
 });
 
+test('a plan says "about" of a number of steps only if the clock decides it', async () => {
+  const training = async (args: string): Promise<string> =>
+    /^ *training .*$/m.exec((await at(`plan ${args}`)).stdout)![0];
+  expect(await training('megabyte.txt --minutes 0.05')).toMatch(/training +about [\d,]+ steps? of /);
+  const exact = /training +[\d,]+ steps of /;
+  expect(await training('megabyte.txt --preset nano --max-iters 10')).toMatch(exact);
+  expect(await training('megabyte.txt --tokens 1e6')).toMatch(exact);
+  expect(await training('corpus.txt --minutes 60')).toMatch(exact); // ends after 80 epochs
+});
+
 test('the largest model is planned without allocating its memory', async () => {
   const before = process.resourceUsage().maxRSS;
   const { memoryBytes } = await forecastRun({ corpus: [], preset: 'gpt3-175b' }, { threads: 1 });
@@ -135,7 +146,6 @@ test('--network takes names, or a latency and a bandwidth', async () => {
 });
 
 test('a plan says what other tokenizers are worth on a text of this size', async () => {
-  writeFileSync(join(folder, 'megabyte.txt'), 'Call me Ishmael. Some years ago.\n'.repeat(36_000));
   const { stdout } = await at('plan megabyte.txt --preset nano --max-iters 10');
   expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
     '1% to 4% fewer with --tokenizer bpe, 4% to 5% fewer with --tokenizer word',

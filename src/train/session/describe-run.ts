@@ -43,6 +43,7 @@ export function describeRun(
     expectedSeconds: prepared.expectedSeconds,
     decisionSeconds: prepared.decisionSeconds,
     isModelChosen: prepared.time !== undefined && resumed === undefined && isModelOpen(origin.options),
+    isLimitedByTime: prepared.time !== undefined && settings.maxIters < prepared.time.maxSteps,
     isLimitedByText: prepared.time !== undefined && settings.maxIters >= prepared.time.maxSteps,
     backend: backend.name,
     hosts,

@@ -41,9 +41,22 @@ test.each([
   expect(run).toMatchObject({ config: { arch: 'gpt2', ...config }, settings: { optimizer: 'adamw' } });
 });
 
-test('the model of a run with a number of steps was not chosen', async () => {
-  const { isModelChosen } = await described('steps', { maxIters: 1, blockSize: 8, batchSize: 2 });
-  expect(isModelChosen).toBe(false);
+test('the model of a run with a number of steps was not chosen, and no clock ends it', async () => {
+  const { isModelChosen, isLimitedByTime } = await described('steps', {
+    maxIters: 1,
+    blockSize: 8,
+    batchSize: 2,
+  });
+  expect([isModelChosen, isLimitedByTime]).toEqual([false, false]);
+});
+
+test('a run with a time limit ends by the clock or, on a short text, after 80 epochs', async () => {
+  const limits = async (minutes: number) => {
+    const { isLimitedByTime, isLimitedByText } = await described(`limit-${minutes}`, { minutes });
+    return { isLimitedByTime, isLimitedByText };
+  };
+  expect(await limits(0.005)).toEqual({ isLimitedByTime: true, isLimitedByText: false });
+  expect(await limits(10)).toEqual({ isLimitedByTime: false, isLimitedByText: true });
 });
 
 test('the model of a run that starts from another or is resumed was not chosen', async () => {
