@@ -26,27 +26,30 @@ if (positionals.length !== 1) {
 }
 const steps = Number(values['max-iters']);
 
-/** Adam has a long warm-up and a short decay, Muon a short warm-up and a long decay (Jordan et al. 2024). */
-const adamw = '--optimizer adamw --warmup-iters 100 --min-lr 0'.split(' ');
-const decay = Math.floor(steps / 2);
-const muon =
-  `--optimizer muon --muon-scale matrix --warmup-iters 20 --min-lr 6e-5 --lr-decay-start ${decay}`.split(' ');
+const adamw = '--optimizer adamw --warmup-iters 100'.split(' ');
+/** A fifth of AdamW's rate and five times its weight decay, which are its defaults here. */
+const lion = '--optimizer lion --warmup-iters 100 --learning-rate 6e-4 --weight-decay 0.5'.split(' ');
+const muon = '--optimizer muon --warmup-iters 20'.split(' ');
+const fanIn = ['--initialization', 'fan-in'];
 const recipes = {
   'GPT-2, AdamW': ['--arch', 'gpt2', ...adamw],
   'GPT-2, Muon': ['--arch', 'gpt2', ...muon],
   'Qwen3, AdamW': ['--arch', 'qwen3', ...adamw],
+  'Qwen3, AdamW, initialized by fan-in': ['--arch', 'qwen3', ...adamw, ...fanIn],
+  'Qwen3, Lion, initialized by fan-in': ['--arch', 'qwen3', ...lion, ...fanIn],
   'Llama, Muon': ['--arch', 'llama', ...muon],
   'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
+  'Qwen3, Muon as published': ['--arch', 'qwen3', ...muon, '--muon-scale', 'matrix'],
   "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
-  // The best row of docs/recipe.md for this number of steps.
-  'Qwen3, Muon, linear decay':
-    '--arch qwen3 --optimizer muon --muon-scale matrix --warmup-iters 20 --min-lr 0 --schedule linear --learning-rate 6e-3'.split(
-      ' ',
-    ),
+  // The first row of docs/recipe.md with this number of steps.
+  'Qwen3, Muon as published, at 6e-3': [
+    ...['--arch', 'qwen3', ...muon, '--muon-scale', 'matrix'],
+    ...['--learning-rate', '6e-3'],
+  ],
 };
 /** 4 layers of 128 channels, 768 tokens per step. */
 const shared =
-  '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule wsd --learning-rate 3e-3 --weight-decay 0.1 ' +
+  '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule linear --min-lr 0 --learning-rate 3e-3 --weight-decay 0.1 ' +
   '--eval-interval 0 --sample-tokens 0 --threads 1';
 
 const folder = mkdtempSync(join(tmpdir(), 'learning-'));

@@ -29,7 +29,16 @@ export const countTrained = (config: ModelConfig): number =>
  * thirds: its GEMM runs in the forward pass and for the gradient of its input, but not for its own gradient.
  */
 export const costlyParameters = (config: ModelConfig): number =>
-  (2 * countParameters(config) + countTrained(config)) / 3;
+  parameterTable(config).reduce((sum, p) => sum + costOf(p), 0);
+
+const costOf = (p: Parameter): number => (isFixed(p) ? 0 : (p.isTrained ? 1 : 2 / 3) * elements(p.shape));
+
+/** The same without embeddings of which each token only reads a row: those that multiply every token. */
+export const multipliedParameters = (config: ModelConfig): number =>
+  parameterTable(config).reduce((sum, p) => sum + (isLookedUp(p, config) ? 0 : costOf(p)), 0);
+
+const isLookedUp = ({ role }: Parameter, { tieWordEmbeddings }: ModelConfig): boolean =>
+  role === 'position embedding' || (role === 'token embedding' && !tieWordEmbeddings);
 
 /** Parameters by part; they add up to the total. A tied output head counts as token embedding. */
 export function parametersByPart(config: ModelConfig): Partial<Record<Part, number>> {

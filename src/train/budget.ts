@@ -136,7 +136,7 @@ async function computeIn(
   }: { readonly engine: LazyBackend; readonly ranks: number; readonly calibration: number },
 ): Promise<number | ComputeFor> {
   if (gpuMemoryLimit() === undefined) return flopsIn(seconds, ranks * engine.threads, calibration);
-  return gpuCompute((await engine.open()).backend, seconds * (1 - EVALUATION_SHARE));
+  return gpuCompute((await engine.open()).backend, seconds * (1 - EVALUATION_SHARE), ranks);
 }
 
 /**

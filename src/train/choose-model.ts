@@ -1,11 +1,5 @@
 /** The choice of a model and its recipe for a corpus and a compute budget. docs/recipe.md has the experiments. */
-import {
-  costlyParameters,
-  countTrained,
-  elements,
-  parameterOf,
-  parameterTable,
-} from '../model/parameters.ts';
+import { countTrained, elements, multipliedParameters, parameterTable } from '../model/parameters.ts';
 import { architectureFields, architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig, ModelShape } from '../model/config.ts';
 import type { ParameterRole } from '../model/parameter.ts';
@@ -13,9 +7,7 @@ import { UsageError } from '../errors.ts';
 import { isLikelyMemorized } from './memorizing.ts';
 import { updateFlops } from './muon.ts';
 import type { OptimizerName } from './optimizer.ts';
-import { FINE_TUNING, LION_DIVISOR } from './options/learning-rate.ts';
-import { LORA_LEARNING_RATE, LORA_WEIGHT_DECAY } from './options/lora.ts';
-import { WEIGHT_DECAY } from './options/optimizer.ts';
+import { adaptedPeak } from './options/learning-rate.ts';
 import { modelConfig, resolveOptions, type TrainModelOptions } from './settings.ts';
 
 /** Sizes to choose from: layers, heads, channels. */
@@ -56,15 +48,7 @@ export interface TextFacts {
 export type ChosenRecipe = Required<
   Pick<
     TrainModelOptions,
-    | 'batchSize'
-    | 'dropout'
-    | 'learningRate'
-    | 'beta2'
-    | 'weightDecay'
-    | 'schedule'
-    | 'minLr'
-    | 'patience'
-    | 'emaDecay'
+    'batchSize' | 'dropout' | 'learningRate' | 'schedule' | 'minLr' | 'patience' | 'emaDecay'
   >
 > &
   Required<Pick<TrainModelOptions, 'arch' | 'optimizer' | 'tieWordEmbeddings'>>;
@@ -84,7 +68,7 @@ export const MAX_EPOCHS = 80;
 /** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe.md#short-texts. */
 const SHORT_TEXT_EMA_DECAY = 0.99;
 /** Tokens per step: for a run of four million tokens, and the limits. */
-const [USUAL_IN_STEP, MIN_IN_STEP, MAX_IN_STEP] = [1536, 128, 16_384];
+const [USUAL_STEP, SMALLEST_STEP, LARGEST_STEP] = [1536, 128, 16_384];
 const USUAL_TOKENS = 4e6;
 /** With at least this many tokens, a run has time to learn from a context of twice the length. */
 const LONG_RUN = 8e6;
@@ -135,6 +119,7 @@ export function chooseModel(
       ...lengthOf(config, optimizer, {
         ...(typeof flops === 'number' ? { flops, flopsPerStep: 0 } : flops(config, optimizer)),
         maxTokens: MAX_EPOCHS * trainTokens,
+        tokensPerStep: givenTokensPerStep(config, given),
       }),
     };
   };
@@ -148,7 +133,7 @@ export function chooseModel(
     ) ??
     candidates[0] ??
     candidateFor(shapes[0]); // throws the error that says why
-  const { shape, tieWordEmbeddings, trained, tokens, inStep } = hasLongContext(chosen, given)
+  const { shape, tieWordEmbeddings, trained, tokens, tokensPerStep } = hasLongContext(chosen, given)
     ? candidateFor({ ...chosen.shape, blockSize: 2 * chosen.shape.blockSize })
     : chosen;
   const epochs = tokens / trainTokens;
@@ -159,17 +144,22 @@ export function chooseModel(
     ...shape,
     tieWordEmbeddings,
     optimizer,
-    batchSize: Math.max(1, Math.round(inStep / shape.blockSize)),
+    batchSize: Math.max(1, Math.round(tokensPerStep / microBatchesOf(given) / shape.blockSize)),
     dropout: hasAdapters ? 0 : dropoutFor(epochs, mayMemorize),
-    learningRate: learningRateFor(optimizer, { nEmbd: shape.nEmbd, tokens }, given),
-    beta2: 0.99,
-    weightDecay: lionFactor(optimizer) * (hasAdapters ? LORA_WEIGHT_DECAY : WEIGHT_DECAY),
+    learningRate: rounded(adaptedPeak(peakFor(optimizer, shape, tokens), { ...given, optimizer })),
     schedule: 'linear',
     minLr: 0,
     patience: 8,
     emaDecay: isNew && isTextExhausted ? SHORT_TEXT_EMA_DECAY : 0,
   };
 }
+
+/** Tokens in a step, if a batch size is given. */
+const givenTokensPerStep = ({ blockSize }: ModelConfig, given: TrainModelOptions): number | undefined =>
+  given.batchSize === undefined ? undefined : given.batchSize * microBatchesOf(given) * blockSize;
+
+const microBatchesOf = ({ gradientAccumulationSteps = 1 }: TrainModelOptions): number =>
+  gradientAccumulationSteps;
 
 /** Large vocabularies learn better with a tied head; an untied one with more parameters than the text has tokens memorizes it. */
 const hasTiedHead = ({ trainTokens, vocabSize }: TextFacts, { nEmbd }: ModelShape): boolean =>
@@ -191,22 +181,11 @@ function hasLongContext(
   );
 }
 
-/** The peak learning rate of a run over `tokens`. */
-function learningRateFor(
-  optimizer: OptimizerName,
-  { nEmbd, tokens }: { readonly nEmbd: number; readonly tokens: number },
-  { initFrom, loraRank }: TrainModelOptions,
-): number {
-  const factor = lionFactor(optimizer);
-  if (loraRank !== undefined) return rounded(LORA_LEARNING_RATE / factor);
-  const usual = optimizer === 'muon' ? 2.6e-3 : 3e-3;
-  const forLength = Math.min(1, Math.sqrt(USUAL_TOKENS / tokens));
-  const rate = rounded((usual * forLength * Math.sqrt(128 / nEmbd)) / factor);
-  return initFrom === undefined ? rate : rounded(FINE_TUNING * rate);
-}
-
-/** Lion's learning rate is lower by this factor and its weight decay higher, so that their product is the same. */
-const lionFactor = (optimizer: OptimizerName): number => (optimizer === 'lion' ? LION_DIVISOR : 1);
+/** The peak learning rate of a new model that is trained on `tokens`. */
+const peakFor = (optimizer: OptimizerName, { nEmbd }: ModelShape, tokens: number): number =>
+  (optimizer === 'muon' ? 2.6e-3 : 3e-3) *
+  Math.min(1, Math.sqrt(USUAL_TOKENS / tokens)) *
+  Math.sqrt(128 / nEmbd);
 
 /** The more often a text is repeated, the more dropout pays, and earlier with many parameters per token. */
 const dropoutFor = (epochs: number, mayMemorize: boolean): number => {
@@ -239,8 +218,7 @@ function architectureFor(given: TrainModelOptions): string {
 
 interface Length {
   readonly tokens: number;
-  /** Tokens of a step. */
-  readonly inStep: number;
+  readonly tokensPerStep: number;
   /** Parameters that each token is multiplied by. */
   readonly matmulParameters: number;
 }
@@ -249,16 +227,24 @@ interface Length {
 function lengthOf(
   config: ModelConfig,
   optimizer: OptimizerName,
-  { flops, flopsPerStep, maxTokens }: Compute & { readonly maxTokens: number },
+  {
+    flops,
+    flopsPerStep,
+    maxTokens,
+    tokensPerStep: given,
+  }: Compute & { readonly maxTokens: number; readonly tokensPerStep: number | undefined },
 ): Length {
-  const lookedUp = config.tieWordEmbeddings ? 0 : elements(parameterOf(config, 'token embedding').shape);
-  const matmulParameters = costlyParameters(config) - lookedUp;
-  const ofToken = 6 * matmulParameters + architectureOf(config).attentionFlopsPerToken(config);
-  const ofUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
-  const atMost = Math.min(flops / ofToken, maxTokens);
-  const inStep = clamp(USUAL_IN_STEP * Math.sqrt(atMost / USUAL_TOKENS), MIN_IN_STEP, MAX_IN_STEP);
-  const tokens = Math.min(flops / (ofToken + (ofUpdate + flopsPerStep) / inStep), maxTokens);
-  return { tokens, inStep, matmulParameters };
+  const matmulParameters = multipliedParameters(config);
+  const flopsPerToken = 6 * matmulParameters + architectureOf(config).attentionFlopsPerToken(config);
+  const flopsPerUpdate = optimizer === 'muon' ? updateFlops(parameterTable(config)) : 0;
+  const atMost = Math.min(flops / flopsPerToken, maxTokens);
+  const tokensPerStep =
+    given ?? clamp(USUAL_STEP * Math.sqrt(atMost / USUAL_TOKENS), SMALLEST_STEP, LARGEST_STEP);
+  const tokens = Math.min(
+    flops / (flopsPerToken + (flopsPerUpdate + flopsPerStep) / tokensPerStep),
+    maxTokens,
+  );
+  return { tokens, tokensPerStep, matmulParameters };
 }
 
 /** Undefined where options that are given do not fit a shape. */

@@ -23,14 +23,18 @@ export function kernelsOfStep(config: ModelConfig, optimizer: OptimizerName): nu
 /** The nearest power of four: measurements on GPUs of a kind differ by less, except near the border of two classes. */
 const classOf = (measured: number): number => 4 ** Math.round(Math.log2(measured) / 2);
 
-/** Measures GEMM for each width of a model, and a kernel launch, in less than a second. Overwrites the device's memory. */
-export async function gpuCompute(device: Device, seconds: number): Promise<ComputeFor> {
+/**
+ * Measures GEMM for each width of a model, and a kernel launch, in less than a second. Overwrites the device's memory.
+ *
+ * @param ranks that share each step, each with a GPU like this one, which launches all its kernels
+ */
+export async function gpuCompute(device: Device, seconds: number, ranks = 1): Promise<ComputeFor> {
   const rates = await gemmAtWidths(device, widths);
   const perKernel = classOf(await launchSeconds(device));
   device.clear();
   return (config, optimizer) => {
     const width = widths.findLast((each) => each <= config.nEmbd) ?? widths[0];
-    const flopsPerSecond = SHARE * classOf(rates.get(width)!);
+    const flopsPerSecond = ranks * SHARE * classOf(rates.get(width)!);
     return {
       flops: flopsPerSecond * seconds,
       flopsPerStep: flopsPerSecond * perKernel * kernelsOfStep(config, optimizer),

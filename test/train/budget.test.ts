@@ -120,6 +120,37 @@ test('the recipe for a given shape counts what its model computes', () => {
   expect(batchOf({ tieWordEmbeddings: false })).toBe(batchOf({ tieWordEmbeddings: true }));
 });
 
+test('the learning rate falls with the square root of width and, from four million tokens on, of the length', () => {
+  const shape = { corpus: [], nLayer: 4, nHead: 4, nEmbd: 128, tieWordEmbeddings: true, batchSize: 12 };
+  const rate = (flops: number, options: object = {}): number =>
+    chooseModel({ trainTokens: 1e9, vocabSize: 65 }, flops, { ...shape, ...options }).learningRate;
+  expect(rate(1e12)).toBe(2.6e-3);
+  expect(rate(1e12, { nEmbd: 512, nHead: 16 })).toBe(1.3e-3);
+  expect(rate(1e12, { optimizer: 'adamw' })).toBe(3e-3);
+  expect(rate(1e12, { optimizer: 'lion' })).toBe(6e-4);
+  expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw' })).toBe(3e-4);
+  expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw', loraRank: 4, loraTargets: 'q_proj' })).toBe(2e-4);
+  expect(rate(4e15) / rate(1e15)).toBeCloseTo(0.5, 1);
+});
+
+test('a batch size that is given determines how many tokens fit into the time', () => {
+  // Muon's update of 4 layers of 128 channels costs more than a step of 128 tokens: fewer are seen, and the rate stays higher.
+  const chosen = (options: object) =>
+    chooseModel({ trainTokens: 1e9, vocabSize: 65 }, 1e14, {
+      ...{ corpus: [], nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128 },
+      ...options,
+    });
+  const [usual, small] = [chosen({}), chosen({ batchSize: 1 })];
+  expect(small.learningRate / usual.learningRate).toBeGreaterThan(1.3);
+  expect(chosen({ batchSize: 1, gradientAccumulationSteps: 64 }).learningRate).toBeLessThanOrEqual(
+    usual.learningRate,
+  );
+  // A step of several micro-batches has no more tokens than one of a single batch.
+  const divided = chosen({ gradientAccumulationSteps: 4 });
+  expect(divided).toEqual({ ...usual, batchSize: Math.round(usual.batchSize / 4) });
+  expect(chosen({ gradientAccumulationSteps: 1000 }).batchSize).toBe(1);
+});
+
 describe('the architecture of a new model', () => {
   const chosen = (options: object) =>
     chooseModel({ trainTokens: 1e6, vocabSize: 65 }, 1e13, { corpus: [], ...options });

@@ -64,6 +64,14 @@ describe('the model', () => {
   });
 });
 
+test('ranks have as many GPUs, and each starts all kernels of a step', async () => {
+  const settings = resolveOptions({ corpus: [], arch: 'qwen3', nLayer: 4, nHead: 4, nEmbd: 128 });
+  const config = modelConfig(settings, 65);
+  const compute = async (ranks?: number) => (await gpuCompute(gpuOf(1e12, 4e-6), 60, ranks))(config, 'muon');
+  const one = await compute();
+  expect(await compute(4)).toEqual({ flops: 4 * one.flops, flopsPerStep: 4 * one.flopsPerStep });
+});
+
 test.each([
   ['muon', 2, 64],
   ['muon', 6, 192],

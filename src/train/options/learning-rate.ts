@@ -28,17 +28,18 @@ const scheduleName: OptionType<ScheduleName> = {
 /** Peak learning rate with Lion: that of AdamW divided by this. Chen et al. 2023, section 5, recommend 3 to 10. */
 export const LION_DIVISOR = 5;
 
-/** The peak learning rate of runs that do not set it. */
-export function usualPeak({
-  preset,
-  initFrom,
-  loraRank,
-  optimizer,
-}: Pick<KnownOptions, 'preset' | 'initFrom' | 'loraRank' | 'optimizer'>): number {
+type Adaptation = Partial<Pick<KnownOptions, 'initFrom' | 'loraRank' | 'optimizer'>>;
+
+/** The peak for fine-tuning, adapters or Lion. @param peak of a new model, with the other optimizers */
+export function adaptedPeak(peak: number, { initFrom, loraRank, optimizer }: Adaptation): number {
   const fineTuning = initFrom === undefined ? 1 : FINE_TUNING;
-  const peak = loraRank === undefined ? fineTuning * recipes[preset].learningRate : LORA_LEARNING_RATE;
-  return optimizer === 'lion' ? Number((peak / LION_DIVISOR).toPrecision(3)) : peak;
+  const adapted = loraRank === undefined ? fineTuning * peak : LORA_LEARNING_RATE;
+  return optimizer === 'lion' ? Number((adapted / LION_DIVISOR).toPrecision(3)) : adapted;
 }
+
+/** The peak learning rate of runs that do not set it. */
+export const usualPeak = (options: Adaptation & Pick<KnownOptions, 'preset'>): number =>
+  adaptedPeak(recipes[options.preset].learningRate, options);
 
 export const learningRateRows = {
   learningRate: row<number>({
