@@ -5,6 +5,8 @@ import { readActivations, type Activations } from '../../src/inspect/activations
 import { attentionMap, meanMap, summarizeHead } from '../../src/inspect/attention.ts';
 import { logitLens } from '../../src/inspect/logit-lens.ts';
 import { gpt2Defaults, type Gpt2Config } from '../../src/model/architectures/gpt2.ts';
+import { llamaDefaults, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
+import { architectureOf } from '../../src/model/architectures/registry.ts';
 import { parameterTable } from '../../src/model/parameters.ts';
 import { hostTensor, writeTensor, type TensorTarget } from '../../src/model/tensor.ts';
 import { relativeError } from '../fixtures/golden.ts';
@@ -18,6 +20,18 @@ const base: Gpt2Config = {
   nHead: 2,
   nEmbd: 12,
   dropout: 0.2,
+};
+const grouped: LlamaConfig = {
+  ...llamaDefaults,
+  arch: 'qwen3',
+  vocabSize: 23,
+  blockSize: 10,
+  nLayer: 2,
+  nHead: 6,
+  nKvHead: 2,
+  headSize: 4,
+  nEmbd: 12,
+  dropout: 0,
 };
 const ids = [3, 14, 15, 9, 2, 6, 5, 3];
 
@@ -74,37 +88,53 @@ describe.each(['pre', 'post'] as const)('the activations of a model with %s-Laye
         expect(row.slice(0, i + 1).every((p) => p > 0)).toBe(true);
       }
   });
+});
 
-  test('attention times values, projected, is what the block adds to the stream', async () => {
-    if (norm === 'post') return; // its sum is normalized before it is kept
-    // Without an MLP (its projection is zero), the first block adds P·v·W + b to the embedding and nothing else.
+/** Without MLPs, a block adds only attention to the stream: P·V·W + b, W being [H·D,C]. */
+test.each([
+  ['GPT-2', base, 'h.0.mlp.c_proj.weight', 'h.0.attn.c_proj', 'in,out'],
+  [
+    'Qwen3 with grouped queries',
+    grouped,
+    'layers.0.mlp.down_proj.weight',
+    'layers.0.self_attn.o_proj',
+    'out,in',
+  ],
+] as const)(
+  'attention times values, projected, is what a block adds to the stream: %s',
+  async (_, config, mlp, projection, layout) => {
     const parameters = parameterTable(config).map(hostTensor);
-    write(config)(parameters);
+    loadRandom(config, parameters);
     const tensors = new Map(parameters.map(({ name, data }) => [name, data]));
-    tensors.get('h.0.mlp.c_proj.weight')!.fill(0);
-    const bare = await readActivations(
+    tensors.get(mlp)!.fill(0);
+    const activations = await readActivations(
       createReferenceBackend('float32'),
       config,
       (targets) => targets.forEach((target) => writeTensor(target, tensors.get(target.name)!)),
       ids,
     );
-    const [C, D, T] = [12, 6, ids.length];
-    const [W, b] = [tensors.get('h.0.attn.c_proj.weight')!, tensors.get('h.0.attn.c_proj.bias')!];
-    const maps = [0, 1].map((head) => attentionMap(bare, 0, head));
-    for (let t = 0; t < T; t++) {
-      const heads = Array.from({ length: C }, (_, c) => {
-        let sum = 0;
-        for (let j = 0; j <= t; j++)
-          sum += maps[Math.floor(c / D)][t * T + j] * bare.attention[0].v[j * C + c];
-        return sum;
-      });
+    const { nEmbd: C, nHead: H } = config;
+    const { heads: G, headSize: D } = architectureOf(config).cache(config);
+    const W = tensors.get(`${projection}.weight`)!;
+    const b = tensors.get(`${projection}.bias`);
+    const weight = (k: number, c: number): number => (layout === 'in,out' ? W[k * C + c] : W[c * H * D + k]);
+    const { attention, residuals } = activations;
+    const { v } = attention[0];
+    for (const t of ids.keys()) {
+      const outputs = Array.from({ length: H }, (__, h) => {
+        const row = attentionMap(activations, 0, h).subarray(t * ids.length);
+        const group = Math.floor(h / (H / G));
+        return Array.from({ length: D }, (___, d) =>
+          ids.slice(0, t + 1).reduce((sum, ____, j) => sum + row[j] * v[(j * G + group) * D + d], 0),
+        );
+      }).flat();
       for (let c = 0; c < C; c++) {
-        const added = heads.reduce((sum, y, k) => sum + y * W[k * C + c], b[c]);
-        expect(bare.residuals[1][t * C + c] - bare.residuals[0][t * C + c]).toBeCloseTo(added, 5);
+        const added = outputs.reduce((sum, y, k) => sum + y * weight(k, c), b?.[c] ?? 0);
+        expect(residuals[1][t * C + c] - residuals[0][t * C + c]).toBeCloseTo(added, 5);
       }
     }
-  });
-});
+  },
+);
 
 test('an empty text and one longer than the context are refused', async () => {
   const backend = createReferenceBackend('float32');

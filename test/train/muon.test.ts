@@ -22,6 +22,22 @@ const afterIterations = (s: number): number => {
   return s;
 };
 
+/** By power iteration. */
+function largestSingularValue(matrix: readonly number[], columns: number): number {
+  const rows = Array.from({ length: matrix.length / columns }, (_, i) =>
+    matrix.slice(i * columns, (i + 1) * columns),
+  );
+  let v = Array.from({ length: columns }, (_, i) => 1 + 0.1 * i);
+  let norm = 0;
+  for (let i = 0; i < 100; i++) {
+    const u = rows.map((row) => row.reduce((sum, x, j) => sum + x * v[j], 0));
+    const next = v.map((_, j) => rows.reduce((sum, row, k) => sum + row[j] * u[k], 0));
+    norm = Math.sqrt(Math.hypot(...next) / Math.hypot(...v));
+    v = next.map((x) => x / Math.hypot(...next));
+  }
+  return norm;
+}
+
 describe.each(Object.entries(backends))('%s', (name, make) => {
   test.each([
     [40, 90],
@@ -95,6 +111,39 @@ describe.each(Object.entries(backends))('%s', (name, make) => {
     const unequal = await lengthsOfMoves('matrix');
     expect(Math.max(...unequal) / Math.min(...unequal)).toBeGreaterThan(1.1);
   });
+
+  test.each([
+    ['up_proj', 4],
+    ['down_proj', 1],
+    ['q_proj', 1],
+  ])(
+    'with the scale matrix, %s moves by √max(1, out/in) = %d times an orthogonal matrix',
+    async (wide, scale) => {
+      const config = { ...llamaDefaults, arch: 'llama', ...small, nInner: 16 * small.nEmbd };
+      const programs = trainingPrograms({
+        config,
+        batchSize: 1,
+        microBatches: 1,
+        optimizer: 'muon',
+        muonScale: 'matrix',
+      });
+      const trainer = new Trainer(await make(), programs, { ...options, optimizer: 'muon' }, 1);
+      trainer.initialize();
+      const matrix = async () =>
+        (await copiesOf(trainer.parameters())).find((each) => each.name.endsWith(`${wide}.weight`))!;
+      const before = await matrix();
+      await trainer.step(0, [{ inputs: ids, targets: ids.toReversed() }], 0, 0.02);
+      const { data } = await matrix();
+      const { shape } = parameterTable(config).find((each) => each.name.endsWith(`${wide}.weight`))!;
+      const norm = largestSingularValue(
+        Array.from(data, (x, i) => x - before.data[i]),
+        shape[1],
+      );
+      // Five iterations leave the larger singular values between 0.68 and 1.2.
+      expect(norm / (0.02 * scale)).toBeGreaterThan(0.68);
+      expect(norm / (0.02 * scale)).toBeLessThan(1.2);
+    },
+  );
 
   test('the learning rate of matrices is independent of the other', async () => {
     const config = { ...gpt2Defaults, ...small };
