@@ -26,10 +26,12 @@ if (positionals.length !== 1) {
 }
 const steps = Number(values['max-iters']);
 
-const adamw = '--optimizer adamw --warmup-iters 100'.split(' ');
+/** AdamW and Lion do better with a long warm-up and a short decay, Muon with a short warm-up and a long decay. */
+const late = '--schedule wsd --warmup-iters 100'.split(' ');
+const adamw = ['--optimizer', 'adamw', ...late];
 /** A fifth of AdamW's rate and five times its weight decay, which are its defaults here. */
-const lion = '--optimizer lion --warmup-iters 100 --learning-rate 6e-4 --weight-decay 0.5'.split(' ');
-const muon = '--optimizer muon --warmup-iters 20'.split(' ');
+const lion = ['--optimizer', 'lion', ...late, ...'--learning-rate 6e-4 --weight-decay 0.5'.split(' ')];
+const muon = '--optimizer muon --schedule linear --warmup-iters 20'.split(' ');
 const fanIn = ['--initialization', 'fan-in'];
 const recipes = {
   'GPT-2, AdamW': ['--arch', 'gpt2', ...adamw],
@@ -49,7 +51,7 @@ const recipes = {
 };
 /** 4 layers of 128 channels, 768 tokens per step. */
 const shared =
-  '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --schedule linear --min-lr 0 --learning-rate 3e-3 --weight-decay 0.1 ' +
+  '--n-layer 4 --n-head 4 --n-embd 128 --block-size 128 --batch-size 6 --min-lr 0 --learning-rate 3e-3 --weight-decay 0.1 ' +
   '--eval-interval 0 --sample-tokens 0 --threads 1';
 
 const folder = mkdtempSync(join(tmpdir(), 'learning-'));

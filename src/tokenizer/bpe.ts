@@ -33,7 +33,7 @@ export { isBpeJson } from './bpe-json.ts';
 /**
  * Default size: merges in proportion to the square root of the text's bytes, rounded up to a multiple of 64 tokens, as is
  * customary for the GEMM of an output head, and at most 2,048 tokens besides special tokens of the user.
- * docs/recipe.md#how-large-is-the-vocabulary-of-bpe
+ * docs/recipe-experiments.md#how-large-is-the-vocabulary-of-bpe
  */
 const [MERGES_PER_ROOT, SIZE_MULTIPLE, MAX_DEFAULT_SIZE] = [1.8, 64, 2048];
 

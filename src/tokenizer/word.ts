@@ -120,7 +120,7 @@ function tokenCounter(counter: PieceCounter): TokenCounter {
 
 /**
  * The rarest words of a text must be spelled, since nothing else trains the characters. A longer text needs one occurrence for
- * each 375,000 characters, which keeps the vocabulary small. docs/recipe.md#rare-words has the measurement, on texts of one and
+ * each 375,000 characters, which keeps the vocabulary small. docs/recipe-experiments.md#rare-words has the measurement, on texts of one and
  * four million characters.
  */
 const [MIN_OCCURRENCES, CHARACTERS_PER_OCCURRENCE] = [3, 375_000];

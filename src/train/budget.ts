@@ -44,7 +44,7 @@ export function budgetSeconds({ minutes, maxIters, preset }: TrainModelOptions):
   return maxIters === undefined && preset === undefined ? 60 * DEFAULT_MINUTES : undefined;
 }
 
-/** Whether no option says anything about size and dropout. A starting model sets the number of layers. */
+/** True if no option sets the size or dropout. A starting model sets the number of layers. */
 export const isModelOpen = ({
   preset,
   nLayer,
@@ -64,11 +64,14 @@ const EVALUATIONS = 20;
 /** Steps of warm-up: AdamW's second moment needs some to settle, Muon's matrices have none. */
 const WARMUP = { muon: 20, others: 100 } as const;
 
-type Rhythm = Required<Pick<TrainModelOptions, 'evalInterval' | 'evalIters' | 'warmupIters'>> &
+type OptionsForLength = Required<Pick<TrainModelOptions, 'evalInterval' | 'evalIters' | 'warmupIters'>> &
   Pick<TrainModelOptions, 'lrDecayStart'>;
 
 /** The options that follow from the number of steps. */
-function rhythm(maxIters: number, { optimizer, schedule }: Pick<Settings, 'optimizer' | 'schedule'>): Rhythm {
+function optionsForLength(
+  maxIters: number,
+  { optimizer, schedule }: Pick<Settings, 'optimizer' | 'schedule'>,
+): OptionsForLength {
   const evalInterval = Math.max(1, Math.round(maxIters / EVALUATIONS));
   const evalIters = Math.round((EVALUATION_SHARE * evalInterval) / FORWARD_SHARE / 2);
   return {
@@ -210,7 +213,7 @@ export async function fitToBudget(
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
   const maxIters = Math.min(stepsIn(left, step), max);
-  const usual = rhythm(maxIters, settings);
+  const usual = optionsForLength(maxIters, settings);
   const evalIters = splitEvaluations(given.evalIters ?? usual.evalIters, { from: unsplit, to: split });
   const fitted = { ...usual, ...chosen, evalIters, maxIters };
   const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);

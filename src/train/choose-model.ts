@@ -61,11 +61,11 @@ export type ChosenRecipe = Required<
 const TOKENS_PER_PARAMETER = 4;
 /** With more parameters of the layers per token of text than this, a model memorizes the text. */
 const MAX_LAYER_PARAMETERS_PER_TOKEN = 4;
-/** From this vocabulary size on, the output head is tied to the token embedding; docs/recipe.md#when-is-the-head-tied. */
+/** From this vocabulary size on, the output head is tied to the token embedding; docs/recipe-experiments.md#when-is-the-head-tied. */
 const MIN_TIED_VOCABULARY = 2000;
 /** After this many passes over a text, a model memorizes it, and its learning rate should have reached 0. */
 export const MAX_EPOCHS = 80;
-/** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe.md#short-texts. */
+/** Decay of the average of the weights in a run that is expected to reach MAX_EPOCHS; docs/recipe-experiments.md#short-texts. */
 const SHORT_TEXT_EMA_DECAY = 0.99;
 /** Tokens per step: for a run of four million tokens, and the limits. */
 const [USUAL_STEP, SMALLEST_STEP, LARGEST_STEP] = [1536, 128, 16_384];
@@ -74,7 +74,7 @@ const USUAL_TOKENS = 4e6;
 const LONG_RUN = 8e6;
 /**
  * With rotary positions, so has a run whose layers and output head compute at least this many FLOPs, 6 per parameter and
- * token: about two minutes on two threads; docs/recipe.md#context-length.
+ * token: about two minutes on two threads; docs/recipe-experiments.md#context-length.
  */
 const LONG_CONTEXT_FLOPS = 1e13;
 /** Unless the output head has more than this many times the parameters of the layers: it then takes most of the time. */

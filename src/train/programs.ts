@@ -364,7 +364,7 @@ function matricesOf(model: PlacedModel): MatrixPlace[] {
     .map(({ parameter, start, length }) => ({
       name: parameter.name,
       start,
-      room: toNormBlocks(parameter, length),
+      paddedLength: toNormBlocks(parameter, length),
       shape: parameter.shape,
       isTransposed: parameter.role === 'transposed linear weight',
     }));

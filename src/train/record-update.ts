@@ -25,7 +25,7 @@ export interface MatrixPlace {
   readonly name: string;
   readonly start: number;
   /** Elements with the padding after it. */
-  readonly room: number;
+  readonly paddedLength: number;
   readonly shape: readonly number[];
   /** Stored [out,in]. */
   readonly isTransposed: boolean;
@@ -84,7 +84,7 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, ranges) =>
   const recordOthers = (start: number, end: number, skipped: number): void => {
     if (start >= end) return;
     const { moments, ...part } = partOf(t, { ...values, moments: [m] }, { start, end });
-    t.emit('adamw', { ...part, m: moments[0], v: stretch(t, v, start - skipped, [end - start]) });
+    t.emit('adamw', { ...part, m: moments[0], v: slice(t, v, start - skipped, [end - start]) });
   };
   const updated: Matrix[] = [];
   for (const range of ranges) {
@@ -94,11 +94,11 @@ export const recordMuonAndAdamw: RecordUpdate = (t, values, matrices, ranges) =>
       if (matrix.start >= range.end) break;
       if (matrix.start >= range.start) {
         recordOthers(end, matrix.start, skipped);
-        const part = (block: PlacedValue): PlacedValue => stretch(t, block, matrix.start, matrix.shape);
+        const part = (block: PlacedValue): PlacedValue => slice(t, block, matrix.start, matrix.shape);
         updated.push({ ...matrix, x: part(values.x), dX: part(values.dX), m: part(m), hyper, norm });
-        end = matrix.start + matrix.room;
+        end = matrix.start + matrix.paddedLength;
       }
-      skipped += matrix.room;
+      skipped += matrix.paddedLength;
     }
     recordOthers(end, range.end, skipped);
   }
@@ -115,7 +115,7 @@ export function recordAverage(
   { x, average, hyper }: { readonly x: PlacedValue; readonly average: PlacedValue; readonly hyper: Value },
   { start, end }: Range,
 ): void {
-  const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [end - start]);
+  const part = (block: PlacedValue): PlacedValue => slice(t, block, start, [end - start]);
   t.emit('movingAverage', { x: part(x), average: part(average), hyper, n: end - start });
 }
 
@@ -126,7 +126,7 @@ function partOf(
   { start, end }: Range,
 ): UpdateValues & { readonly n: number } {
   const n = end - start;
-  const part = (block: PlacedValue): PlacedValue => stretch(t, block, start, [n]);
+  const part = (block: PlacedValue): PlacedValue => slice(t, block, start, [n]);
   return {
     ...values,
     x: part(values.x),
@@ -138,7 +138,7 @@ function partOf(
 }
 
 /** The elements of a block from `start` on, as a value of the given shape. */
-function stretch(t: Recorder, block: PlacedValue, start: number, shape: readonly number[]): PlacedValue {
+function slice(t: Recorder, block: PlacedValue, start: number, shape: readonly number[]): PlacedValue {
   const { offset, dtype } = block.region;
   return t.external(block.name, shape, { offset: offset + start, length: size({ shape }), dtype });
 }

@@ -15,13 +15,13 @@ export interface Costs {
   readonly last: number;
 }
 
-type Rhythm = Pick<Settings, 'evalInterval' | 'saveEvery'>;
+type Intervals = Pick<Settings, 'evalInterval' | 'saveEvery'>;
 
 /** Seconds from step `step` to the end of a run, `steps` steps later. Each evaluation is followed by a checkpoint. */
 export function secondsFor(
   steps: number,
   step: number,
-  { evalInterval, saveEvery }: Rhythm,
+  { evalInterval, saveEvery }: Intervals,
   costs: Costs,
 ): number {
   const { steps: saveSteps = Infinity, seconds: saveSeconds = Infinity } = saveInterval(saveEvery);
@@ -40,12 +40,12 @@ export function secondsFor(
 }
 
 /** Maximum number of steps after `step` that fit into `seconds` with evaluations and checkpoints; at least 1. */
-export function stepsWithin(seconds: number, step: number, rhythm: Rhythm, costs: Costs): number {
+export function stepsWithin(seconds: number, step: number, intervals: Intervals, costs: Costs): number {
   let fits = 1;
   let tooMany = Math.max(2, Math.ceil(seconds / costs.step) + 1);
   while (tooMany - fits > 1) {
     const middle = Math.floor((fits + tooMany) / 2);
-    if (secondsFor(middle, step, rhythm, costs) <= seconds) fits = middle;
+    if (secondsFor(middle, step, intervals, costs) <= seconds) fits = middle;
     else tooMany = middle;
   }
   return fits;
@@ -66,10 +66,10 @@ export const timeForTraining = (seconds: number, last: number): number =>
  */
 export function secondsOfTimedRun(
   { seconds, costs }: { readonly seconds: number; readonly costs: Costs },
-  rhythm: Rhythm,
+  intervals: Intervals,
   { startStep, steps }: { readonly startStep: number; readonly steps: number },
 ): number {
-  const needed = secondsFor(steps, startStep, rhythm, costs);
+  const needed = secondsFor(steps, startStep, intervals, costs);
   return steps === 1 ? needed : Math.min(timeForTraining(seconds, costs.last), needed);
 }
 

@@ -20,7 +20,7 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Numbers of a page that docs/recipe.md has measured. */
+/** Numbers of a page that docs/recipe-experiments.md has measured. */
 const fromRecipe: Readonly<Record<string, readonly string[]>> = {
   'rotary.md': ['1.616'],
   'grouped-queries.md': ['1,000', '1.607', '1.614', '1.623', '1.611', '1.616'],
@@ -35,7 +35,7 @@ test.each(Object.keys(fromElsewhere))('%s has the numbers that the script prints
 });
 
 test.each(Object.entries(fromRecipe))('%s has the losses of the recipe', (page, numbers) => {
-  for (const where of ['docs/recipe.md', `docs/understanding/${page}`])
+  for (const where of ['docs/recipe-experiments.md', `docs/understanding/${page}`])
     expect(numbersOf(readPage(where))).toEqual(expect.arrayContaining([...numbers]));
 });
 

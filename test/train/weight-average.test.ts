@@ -178,7 +178,7 @@ describe('a run', () => {
     expect(readLogs(plain).evaluations[0].averaging).toBeUndefined();
   });
 
-  test('keeps the better of the two as its model, and says which', () => {
+  test('keeps the better of the two as its model, and says which', async () => {
     const best = readLogs(averaged).evaluations.reduce((a, b) =>
       b.validationLoss < a.validationLoss ? b : a,
     );
@@ -190,8 +190,11 @@ describe('a run', () => {
     expect(openModelFolder(averaged).metadata).toMatchObject({ is_average: 'true' });
     expect(stateAt(averaged, 60)).toMatchObject({ best_step: best.step, best_is_average: true });
     expect(readFileSync(join(averaged, 'metrics.jsonl'), 'utf8')).toContain('"best_is_average":true');
-    if (best.step === 60)
-      expect(weightsOf(averaged)).toEqual(weightsOf(join(averaged, 'checkpoint-60'), 'average.safetensors'));
+    const until = at('until the best evaluation');
+    await trainModel({ ...options, outDir: until, emaDecay: 0.95, maxIters: best.step });
+    const last = join(until, `checkpoint-${best.step}`);
+    expect(weightsOf(averaged)).toEqual(weightsOf(last, 'average.safetensors'));
+    expect(weightsOf(averaged)).not.toEqual(weightsOf(last));
   });
 
   test('of earlier, without an average, starts one when it is resumed with --force, at the weights it has then', async () => {

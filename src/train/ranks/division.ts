@@ -70,7 +70,7 @@ function bucketsOf(length: number, matrices: readonly MatrixPlace[]): Unit[][] {
   let end = 0;
   for (const matrix of matrices) {
     putElements(end, matrix.start);
-    end = matrix.start + matrix.room;
+    end = matrix.start + matrix.paddedLength;
     put({ start: matrix.start, end, matrix });
   }
   putElements(end, length);

@@ -9,7 +9,7 @@ function matrix(name: string, start: number, rows: number, columns: number): Mat
   return {
     name,
     start,
-    room: Math.ceil((rows * columns) / B) * B,
+    paddedLength: Math.ceil((rows * columns) / B) * B,
     shape: [rows, columns],
     isTransposed: false,
   };
@@ -21,9 +21,9 @@ const matrices: MatrixPlace[] = [];
 for (let end = embeddings; matrices.length < 12;) {
   const next = matrix(`${matrices.length}`, end, 384, matrices.length % 2 === 0 ? 1536 : 384);
   matrices.push(next);
-  end += next.room;
+  end += next.paddedLength;
 }
-const vectors = matrices.at(-1)!.start + matrices.at(-1)!.room;
+const vectors = matrices.at(-1)!.start + matrices.at(-1)!.paddedLength;
 const length = vectors + 7 * 384;
 
 describe('the parameters divided among ranks', () => {
@@ -50,7 +50,7 @@ describe('the parameters divided among ranks', () => {
       for (const { start } of slices) {
         expect(start % B).toBe(0);
         for (const each of matrices)
-          expect(start <= each.start || start >= each.start + each.room).toBe(true);
+          expect(start <= each.start || start >= each.start + each.paddedLength).toBe(true);
       }
     },
   );
