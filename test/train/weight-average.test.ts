@@ -142,6 +142,7 @@ describe('a run', () => {
     evalInterval: 6,
     evalIters: 4,
     schedule: 'constant',
+    warmupIters: 6,
     learningRate: 0.03,
     threads: 1,
   };
