@@ -55,9 +55,9 @@ function refuseValue(name: string, value: unknown, wanted: string): never {
 }
 
 /** Prefixes the error of an invalid value with its source. */
-export function naming(source: string, apply: () => void): void {
+export function naming<T>(source: string, apply: () => T): T {
   try {
-    apply();
+    return apply();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     const { message, hint } = error.in(commandLineTerms);

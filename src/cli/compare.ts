@@ -22,8 +22,9 @@ import { writePage } from './report.ts';
 import { lossesToJson } from './run-summary.ts';
 import { printJson } from './json-output.ts';
 import { openRun } from './read-run.ts';
+import { wrapMessage } from './wrap-message.ts';
 import { print, printableLine, stdoutColors, warn } from './terminal.ts';
-import { cut } from './token-label.ts';
+import { cut, cutStart } from './token-label.ts';
 
 interface Flags {
   readonly base?: string;
@@ -83,6 +84,8 @@ function readIfPossible(folder: string, base: string | undefined): RunRecord[] {
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 const COLORS = ['blue', 'yellow', 'green', 'magenta', 'cyan', 'red'] as const;
 const CHART_HEIGHT = 12;
+/** Columns of a value, if the terminal is too narrow for all runs. */
+const NARROWEST_VALUE = 10;
 /** In characters. The longest option name has 25, but an untrusted file may contain names of any length. */
 const WIDEST_SETTING = 40;
 
@@ -99,7 +102,7 @@ function comparison(runs: readonly NamedRun[]): string {
   const parts = [
     `${stdoutColors.bold('Validation loss')}${stdoutColors.dim(', estimates in nats per token over steps')}`,
     chart === '' ? stdoutColors.dim('  None of the runs has been evaluated.') : chart,
-    `  ${chartLegend(series)}`,
+    `  ${wrapMessage(chartLegend(series), width - 2)}`,
     '',
     stdoutColors.bold('Results'),
     resultTable(runs),
@@ -117,7 +120,7 @@ function comparison(runs: readonly NamedRun[]): string {
     );
   const found = differences(records);
   parts.push('', stdoutColors.bold(found.length > 0 ? 'Settings that differ' : 'All settings are the same.'));
-  if (found.length > 0) parts.push(settingTable(found, runs.length, width));
+  if (found.length > 0) parts.push(settingTables(found, runs.length, width));
   return parts.join('\n');
 }
 
@@ -143,20 +146,34 @@ function resultTable(runs: readonly NamedRun[]): string {
   );
 }
 
-/** Values are truncated to fit all runs; --json has them in full. */
-function settingTable(found: readonly Difference[], runs: number, width: number): string {
+/** Values are truncated to fit the terminal, and tables of many runs are divided; --json has all values in full. */
+function settingTables(found: readonly Difference[], runs: number, width: number): string {
   const widest = Math.min(
     WIDEST_SETTING,
     Math.max(...found.map(({ setting }) => printableLine(kebab(setting)).length)),
   );
-  const room = Math.max(6, Math.floor((width - widest - 2) / runs) - 2);
-  return formatColumns(
-    ['', ...Array.from({ length: runs }, (_, i) => letterOf(i))],
-    found.map(({ setting, values }) => [
-      cut(printableLine(kebab(setting)), widest),
-      ...values.map((value) => cut(printableLine(value === undefined ? '–' : rounded(value)), room)),
-    ]),
+  const space = width - widest - 2;
+  const perTable = Math.max(1, Math.min(runs, Math.floor(space / (NARROWEST_VALUE + 2))));
+  const room = Math.max(NARROWEST_VALUE, Math.floor(space / perTable) - 2);
+  const tables = Array.from({ length: Math.ceil(runs / perTable) }, (_, i) =>
+    formatColumns(
+      ['', ...letters(runs).slice(i * perTable, (i + 1) * perTable)],
+      found.map(({ setting, values }) => [
+        cut(printableLine(kebab(setting)), widest),
+        ...values.slice(i * perTable, (i + 1) * perTable).map((value) => shortened(value, room)),
+      ]),
+    ),
   );
+  return tables.join('\n\n');
+}
+
+const letters = (runs: number): string[] => Array.from({ length: runs }, (_, i) => letterOf(i));
+
+/** Paths differ at their ends, other values at their beginnings. */
+function shortened(value: string | undefined, columns: number): string {
+  if (value === undefined || value === '') return '–';
+  const text = printableLine(rounded(value));
+  return text.includes('/') ? cutStart(text, columns) : cut(text, columns);
 }
 
 /** `0.00007000000000000001` → `0.00007`. */

@@ -20,6 +20,7 @@ import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import type { ForcedChange } from '../train/forced-change.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
+import { outdatedDefaults } from '../train/recorded-defaults.ts';
 import { checkRecordedCourse, recordedSchedule, withFormerValues } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
 import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
@@ -34,10 +35,14 @@ import { notice, printable } from './terminal.ts';
 export function applyConfigFile(command: Command, path: string): void {
   const { entries: read, recorded } = readConfig(path);
   const given = Object.entries(command.opts()).filter(([name]) => isGiven(command, name));
-  const entries = recorded ? withFormerValues(read, Object.fromEntries(given)) : read;
+  const changes = Object.fromEntries(given);
+  const entries = recorded ? withFormerValues(read, changes) : read;
+  const left =
+    recorded && isRun(command) ? naming(path, () => leftOut(command, entries, changes)) : new Set();
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
+    if (left.has(name)) continue;
     if (recorded && isOfOtherVocabulary(name, entries, command)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
@@ -55,8 +60,25 @@ export function applyConfigFile(command: Command, path: string): void {
 const isGiven = (command: Command, name: string): boolean =>
   !['config', 'default', undefined].includes(command.getOptionValueSource(name));
 
+const isRun = (command: Command): boolean => ['train', 'plan'].includes(command.name());
+
 /** If one of these is given, the new run plans its own schedule. */
 const SCHEDULE_FLAGS = [...scheduleSettings, 'maxIters', 'minutes'];
+
+/** Recorded settings that follow from options which the command line changes. */
+function leftOut(
+  command: Command,
+  entries: Readonly<Record<string, unknown>>,
+  changes: Readonly<Record<string, unknown>>,
+): ReadonlySet<string> {
+  const plansSchedule =
+    command.name() === 'plan' || SCHEDULE_FLAGS.some((name) => changes[name] !== undefined);
+  const wasFitted = Boolean(entries['lrDecayFrom']); // to a time limit, which moved the start of the decay
+  return new Set([
+    ...outdatedDefaults(entries, changes),
+    ...(plansSchedule && wasFitted ? ['lrDecayStart'] : []),
+  ]);
+}
 
 /** Applies recorded settings that have no flag but are needed to reproduce the run. */
 function applyRecordedCourse(

@@ -20,6 +20,17 @@ export function cut(text: string, columns: number): string {
   return `${shown}…`;
 }
 
+/** The same, keeping the end of the text: `…sis/corpus.txt`. */
+export function cutStart(text: string, columns: number): string {
+  if (columnsOf(text) <= columns) return text;
+  let shown = '';
+  for (const { segment } of Array.from(new Intl.Segmenter().segment(text)).toReversed()) {
+    if (columnsOf(segment + shown) > columns - 1) break;
+    shown = segment + shown;
+  }
+  return `…${shown}`;
+}
+
 /** Truncates or pads a text to a width. */
 export function fit(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
   const shown = cut(text, columns);

@@ -1,3 +1,4 @@
+import { recordedSchedule } from '../train/stored-options.ts';
 import type { RunRecord } from './run-record.ts';
 
 /** A setting that differs between runs, with its value in each; undefined where it is not recorded. */
@@ -9,11 +10,15 @@ export interface Difference {
 /** Settings that affect only where a run is stored or how it was displayed. */
 const INCIDENTAL: ReadonlySet<string> = new Set(['outDir', 'sampleTokens']);
 
+/** Records of how a run came to its settings, which no option sets. */
+const HISTORY: ReadonlySet<string> = new Set([...recordedSchedule, 'forcedChanges', 'bpeSizeFromText']);
+
 /** Settings in which runs differ, in the order in which they are stored. */
 export function differences(runs: readonly RunRecord[]): Difference[] {
   const settings = runs.map(settingsOf);
   const names = new Set(settings.flatMap((each) => [...each.keys()]));
   return [...names]
+    .filter((setting) => !HISTORY.has(setting))
     .map((setting) => ({ setting, values: settings.map((each) => each.get(setting)) }))
     .filter(({ values }) => values.some((value) => value !== values[0]));
 }

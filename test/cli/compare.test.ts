@@ -39,6 +39,40 @@ describe('compare', () => {
     expect(stdout.split('\n').every((line) => line.length <= 80)).toBe(true);
   });
 
+  test('divides the settings of many runs into tables that fit, with the ends of paths', async () => {
+    const many = mkdtempSync(join(tmpdir(), 'compare-many-'));
+    for (let i = 0; i < 12; i++) {
+      const run = join(many, 'checkpoints', `run-of-the-mill-${i}`);
+      cpSync(join(folder, 'checkpoints', i % 2 === 0 ? 'slow' : 'fast'), run, { recursive: true });
+      const [state, last] = ['gpt_trainer_state.json', 'checkpoint-20'].map((name) => join(run, name));
+      for (const file of [state, join(last, 'gpt_trainer_state.json')])
+        if (existsSync(file))
+          writeFileSync(
+            file,
+            readFileSync(file, 'utf8').replaceAll('"corpus.txt"', `"/a/long/path/to/book-${i}.txt"`),
+          );
+    }
+    const { stdout, stderr } = await runInProcess(['compare'], many);
+    expect(stderr).toBe('');
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    const [first, second] = stdout.slice(stdout.indexOf('Settings that differ')).split('\n\n');
+    expect(first).toMatch(/ A {2,}B /);
+    expect(second).not.toMatch(/ A {2,}B /);
+    expect(stdout).toMatch(/^ {2}corpus +…ook-0\.txt +…book-10\.txt/m);
+    expect(stdout.match(/learning-rate/g)).toHaveLength(2);
+  });
+
+  test('compares settings, not the history of a run', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'compare-extended-'));
+    cpSync(join(folder, 'checkpoints/fast'), join(elsewhere, 'checkpoints/a'), { recursive: true });
+    cpSync(join(folder, 'checkpoints/fast'), join(elsewhere, 'checkpoints/b'), { recursive: true });
+    cpSync(join(folder, 'corpus.txt'), join(elsewhere, 'corpus.txt'));
+    await runInProcess(['train', '--resume', 'a', '--max-iters', '30', '-q'], elsewhere);
+    const { stdout } = await runInProcess(['compare'], elsewhere);
+    expect(stdout).toMatch(/^ {2}max-iters +30 +20$/m);
+    expect(stdout).not.toMatch(/past-schedules|rewarm/);
+  });
+
   test('--json has the same as the text', async () => {
     const { stdout } = await gpt('compare checkpoints/slow checkpoints/fast --json');
     const { runs, ...rest } = JSON.parse(stdout) as { runs: Record<string, unknown>[] };

@@ -259,6 +259,69 @@ describe('the record of a run', () => {
     });
   });
 
+  describe('with other options', () => {
+    const optionsOf = async (changes: string, record = 'words') => {
+      const { parse } = await recordingProgram();
+      const line = `train --config ${path(record)}${changes === '' ? '' : ` ${changes}`}`;
+      return (await parse(line.split(' '))).options;
+    };
+
+    test('has all that was recorded if nothing changes', async () => {
+      for (const changes of ['', '--quiet', '--optimizer adamw --n-layer 1'])
+        expect(await optionsOf(changes)).toMatchObject({
+          ...{ arch: 'gpt2', optimizer: 'adamw', learningRate: 1e-3, weightDecay: 0.1, lrDecayIters: 1 },
+          ...{ activation: 'gelu_new', dropout: 0, nEmbd: 16, warmupIters: 0, evalInterval: 1 },
+        });
+    });
+
+    test.each([
+      ['--max-iters 40', ['lrDecayIters', 'lrDecayStart', 'warmupIters', 'evalInterval']],
+      ['--minutes 1', ['lrDecayIters', 'lrDecayStart', 'warmupIters', 'evalInterval']],
+      ['--optimizer lion', ['learningRate', 'minLr', 'weightDecay']],
+      ['--optimizer muon --arch qwen3', ['momentum', 'initialization', 'activation']],
+      ['--arch llama', ['activation', 'norm', 'positions', 'tieWordEmbeddings']],
+      ['--learning-rate 0.1', ['minLr']],
+      ['--preset gpt2', ['learningRate', 'minLr', 'beta2']],
+      ['--init-from elsewhere', ['arch', 'activation', 'tieWordEmbeddings', 'learningRate']],
+    ])('has the defaults that follow from %s', async (changes, outdated) => {
+      const options = await optionsOf(changes);
+      for (const name of outdated) expect(options, name).not.toHaveProperty(name);
+      expect(options).toMatchObject({ batchSize: 4, seed: 1337 });
+    });
+
+    test('keeps what was given, though other options change', async () => {
+      const options = await optionsOf('--optimizer lion --max-iters 40', 'first');
+      expect(options).toMatchObject({ learningRate: 3e-3, dropout: 0.1, nLayer: 1, evalIters: 2 });
+    });
+
+    test('decays until its own end', async () => {
+      const longer = path('longer');
+      const { stderr, code } = await runInProcess(
+        ['train', '--config', 'first', '-o', longer, '--max-iters', '40', '-q'],
+        folder,
+      );
+      expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+      const { options } = readTrainerState(join(longer, 'checkpoint-40/gpt_trainer_state.json'));
+      expect(options).toMatchObject({ maxIters: 40, lrDecayIters: 40, warmupIters: 4 });
+    });
+
+    test('plans its own decay after a run whose decay was fitted to a time limit', async () => {
+      const file = path('fitted/checkpoint-20/gpt_trainer_state.json');
+      cpSync(path('first'), path('fitted'), { recursive: true });
+      const { format: _, ...state } = readTrainerState(file);
+      const options = { ...state.options, schedule: 'linear', lrDecayStart: 12, lrDecayFrom: 0.5 };
+      writeFileSync(file, trainerStateText({ ...state, options }));
+      expect(await optionsOf('', 'fitted')).toMatchObject({ lrDecayStart: 12, lrDecayFrom: 0.5 });
+      const longer = await optionsOf('--minutes 1', 'fitted');
+      for (const name of ['lrDecayStart', 'lrDecayFrom', 'lrDecayIters'])
+        expect(longer).not.toHaveProperty(name);
+      expect(await runInProcess(['plan', '--config', path('fitted')], folder)).toMatchObject({
+        stderr: '',
+        code: 0,
+      });
+    });
+  });
+
   describe('that was extended after its decay', () => {
     const extend = async (name: string): Promise<void> => {
       cpSync(path('first'), path(name), { recursive: true });
