@@ -102,9 +102,12 @@ async function writeCsv(folders: readonly string[], output = '-'): Promise<void>
   );
   const csv = metricsCsv(runs);
   if (output === '-') return print(csv);
-  writeOutput(output, csv);
+  writeOutput(output, csv, { name: 'a CSV file of metrics', has: (start) => /^(?:run,)?step,/.test(start) });
   notice(`Wrote ${stderrColors.bold(printable(output))}, ${formatBytes(Buffer.byteLength(csv))}.`);
 }
+
+const writeWebPage = (path: string, page: string): void =>
+  writeOutput(path, page, { name: 'a web page', has: (start) => /^\s*<!doctype html/i.test(start) });
 
 /** A run may come from someone else: a link in it is replaced, not followed. */
 const writeInRun = (path: string, page: string): void => writeFileAtomic(path, [page]);
@@ -113,7 +116,7 @@ const writeInRun = (path: string, page: string): void => writeFileAtomic(path, [
 export async function writePage(
   page: string,
   path: string,
-  { json, write = writeOutput }: { json?: true | undefined; write?: typeof writeOutput } = {},
+  { json, write = writeWebPage }: { json?: true | undefined; write?: typeof writeWebPage } = {},
 ): Promise<void> {
   if (path === '-') return print(page);
   write(path, page);

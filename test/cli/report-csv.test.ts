@@ -73,3 +73,30 @@ test.each([
 ] as const)('refuses %j', async (args, code, errorCode, message) => {
   await expectRefusal(['report', ...args], [code, errorCode, message], folder);
 });
+
+test.each([
+  ['report whale -o', 'checkpoints/whale/model.safetensors', 'a web page'],
+  ['report whale --csv -o', 'corpus.txt', 'a CSV file of metrics'],
+  ['compare whale whale --html', 'checkpoints/whale/tokenizer.json', 'a web page'],
+  ['report whale -o', 'metrics.csv', 'a web page'],
+])('%s %s: a file of another kind is not replaced', async (command, file, kind) => {
+  await gpt('whale', '--csv', '-o', 'metrics.csv');
+  const before = readFileSync(join(folder, file));
+  const { stderr, code } = await runInProcess([...command.split(' '), file], folder);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(new RegExp(`${file} exists and is not ${kind}`));
+  expect(readFileSync(join(folder, file)).equals(before)).toBe(true);
+});
+
+test('an earlier page or table, or an empty file, is replaced', async () => {
+  writeFileSync(join(folder, 'new.html'), '');
+  writeFileSync(join(folder, 'new.csv'), '');
+  for (let i = 0; i < 2; i++) {
+    expect(await gpt('whale', '-o', 'new.html', '-q')).toMatchObject({ stderr: '', code: 0 });
+    expect(await gpt('whale', '--csv', '-o', 'new.csv', '-q')).toMatchObject({ stderr: '', code: 0 });
+    expect(await gpt('whale', 'whale', '--csv', '-o', 'both.csv', '-q')).toMatchObject({
+      stderr: '',
+      code: 0,
+    });
+  }
+});
