@@ -32,6 +32,7 @@ const adamw = ['--optimizer', 'adamw', ...late];
 /** A fifth of AdamW's rate and five times its weight decay, which are its defaults here. */
 const lion = ['--optimizer', 'lion', ...late, ...'--learning-rate 6e-4 --weight-decay 0.5'.split(' ')];
 const muon = '--optimizer muon --schedule linear --warmup-iters 20'.split(' ');
+const published = ['--arch', 'qwen3', ...muon, '--muon-scale', 'matrix'];
 const fanIn = ['--initialization', 'fan-in'];
 const recipes = {
   'GPT-2, AdamW': ['--arch', 'gpt2', ...adamw],
@@ -41,13 +42,10 @@ const recipes = {
   'Qwen3, Lion, initialized by fan-in': ['--arch', 'qwen3', ...lion, ...fanIn],
   'Llama, Muon': ['--arch', 'llama', ...muon],
   'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
-  'Qwen3, Muon as published': ['--arch', 'qwen3', ...muon, '--muon-scale', 'matrix'],
+  'Qwen3, Muon as published': published,
   "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
   // The first row of docs/recipe.md with this number of steps.
-  'Qwen3, Muon as published, at 6e-3': [
-    ...['--arch', 'qwen3', ...muon, '--muon-scale', 'matrix'],
-    ...['--learning-rate', '6e-3'],
-  ],
+  'Qwen3, Muon as published, at 6e-3': [...published, '--learning-rate', '6e-3'],
 };
 /** 4 layers of 128 channels, 768 tokens per step. */
 const shared =

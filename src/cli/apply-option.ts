@@ -1,6 +1,7 @@
 /** Sets an option from a source other than the command line, unless the command line sets it. */
 import type { Argument, Command, Option } from 'commander';
 import { UsageError } from '../errors.ts';
+import { flagOf } from '../flag-name.ts';
 import { shownJson } from '../json.ts';
 import { commandLineTerms } from './command-line-terms.ts';
 
@@ -15,8 +16,21 @@ export function applyOption(
     ['default', undefined].includes(command.getOptionValueSource(name));
   const parsed = parse(option, value); // validated even if a flag overrides it
   const name = option.attributeName();
-  if (isOpen(name) && excluding(command, option).every(isOpen))
-    command.setOptionValueWithSource(name, parsed, source);
+  const conflicting = excluding(command, option);
+  if (isOpen(name) && conflicting.every(isOpen)) command.setOptionValueWithSource(name, parsed, source);
+}
+
+/** @throws UsageError if two options of a file cannot be combined */
+export function refuseConflicts(command: Command, names: ReadonlySet<string>): void {
+  for (const option of command.options) {
+    const other = excluding(command, option).find((each) => names.has(each));
+    if (other === undefined || !names.has(option.attributeName())) continue;
+    throw new UsageError(
+      'conflicting-options',
+      `${option.long ?? option.flags} and ${flagOf(other)} cannot be combined`,
+      { hint: 'omit one of them' },
+    );
+  }
 }
 
 /** Options that conflict with this one. */

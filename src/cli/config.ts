@@ -23,7 +23,7 @@ import { scheduleSettings } from '../train/past-schedule.ts';
 import { outdatedDefaults } from '../train/recorded-defaults.ts';
 import { checkRecordedCourse, recordedSchedule, withFormerValues } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
-import { applyOption, naming, readAll, textsOf } from './apply-option.ts';
+import { applyOption, naming, readAll, refuseConflicts, textsOf } from './apply-option.ts';
 import { flagOf } from '../flag-name.ts';
 import { notice, printable } from './terminal.ts';
 
@@ -39,6 +39,8 @@ export function applyConfigFile(command: Command, path: string): void {
   const entries = recorded ? withFormerValues(read, changes) : read;
   const left =
     recorded && isRun(command) ? naming(path, () => leftOut(command, entries, changes)) : new Set();
+  const names = Object.entries(entries).flatMap(([key, value]) => (value === null ? [] : [camelCase(key)]));
+  if (!recorded) naming(path, () => refuseConflicts(command, new Set(names)));
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder

@@ -1,5 +1,5 @@
 /** `gpt plan`: forecasts a run without starting it. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.ts';
 import { deviceChoices, type DeviceChoice } from '../engine/device-choice.ts';
 import { defaultThreads } from '../engine/wasm.ts';
@@ -13,7 +13,7 @@ import { warnOfReplacements } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { argument, option } from './options.ts';
 import { choice, filePath, number, wholeNumber } from '../values.ts';
-import { addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
+import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
 import { reportUnused } from './model-options.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
@@ -46,6 +46,8 @@ export function register(command: Command): void {
     argument('[corpus...]', 'text to train on, as for gpt train; optional if a model is given', filePath),
   );
   addRunOptions(command);
+  addGroup(command, 'Evaluation and output');
+  addIgnoredOptions(command);
   command.optionsGroup('Cost:');
   command
     .addOption(
@@ -98,6 +100,13 @@ export function register(command: Command): void {
     ['On the CPU or a GPU, whichever is faster', 'gpt plan book.txt --minutes 10 --device auto'],
     ['On 16 hosts like this one', 'gpt plan book.txt --minutes 60 --hosts 16 --network 1gbit'],
   ]);
+}
+
+/** So that a command becomes a plan if `train` is replaced. */
+function addIgnoredOptions(command: Command): void {
+  command
+    .addOption(option('-o, --out-dir <folder>', 'folder of the run', filePath).hideHelp())
+    .addOption(new Option('--overwrite', 'replace the run in --out-dir').hideHelp());
 }
 
 async function showPlan(corpus: string[], flags: Flags): Promise<void> {

@@ -57,6 +57,7 @@ import { choice, filePath, wholeNumber } from '../values.ts';
 import { printJson } from './json-output.ts';
 import { forStdout, notice, print, printable, warn } from './terminal.ts';
 import { noticeIfTextTyped, noticeIfTyped } from './typed-input.ts';
+import { flagOf } from '../flag-name.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
 interface Flags extends DecodingOptions, DocumentFlags {
@@ -171,12 +172,7 @@ function tokenizeAll(
   const { model, outDir, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
-  if (given !== undefined && flags.specialTokens !== undefined)
-    throw new UsageError(
-      'conflicting-options',
-      '--special-tokens has no effect with --model, whose vocabulary is fixed',
-      { hint: 'omit one of them' },
-    );
+  if (given !== undefined) refuseVocabularyFlags(flags);
   const own = specialTokenList(flags.specialTokens);
   const chat = () => (given === undefined ? chatmlForm(own) : chatFormOf(given, printable(model!)));
   const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText, chat };
@@ -196,8 +192,8 @@ function tokenizeAll(
       },
     );
   const { tokenizer: kind, minFrequency, rareWords = 'spell', vocabSize: maxSize } = flags;
-  if (flags.rareWords !== undefined && (kind !== 'word' || given !== undefined))
-    warn(`--rare-words has no effect ${given === undefined ? `with the tokenizer ${kind}` : 'with --model'}`);
+  if (flags.rareWords !== undefined && kind !== 'word')
+    warn(`--rare-words has no effect with the tokenizer ${kind}`);
   const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
     tokenizers[kind].vocabulary({ minFrequency, rareWords, maxSize, specialTokens });
   const tokenizer = given ?? newTokenizer(corpus, builder, own);
@@ -312,6 +308,19 @@ function table(
       ...(frequent.length > 6 ? [['', frequent.slice(6).join('  ')] as const] : []),
     ],
     process.stdout,
+  );
+}
+
+/** @throws UsageError for an option of a new vocabulary, beside a given one */
+function refuseVocabularyFlags(flags: Flags): void {
+  const name = (['specialTokens', 'vocabSize', 'minFrequency', 'rareWords'] as const).find(
+    (each) => flags[each] !== undefined,
+  );
+  if (name === undefined) return;
+  throw new UsageError(
+    'conflicting-options',
+    `${flagOf(name)} has no effect with --model, whose vocabulary is fixed`,
+    { hint: 'omit one of them' },
   );
 }
 

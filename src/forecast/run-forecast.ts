@@ -8,6 +8,7 @@ import { architectureOf } from '../model/architectures/registry.ts';
 import { costlyParameters, countParameters, parametersByPart } from '../model/parameters.ts';
 import type { Part } from '../model/parameter.ts';
 import { cautionsAbout, type Caution } from '../train/cautions.ts';
+import { checkText } from '../train/check-text.ts';
 import {
   budgetSeconds,
   fitToBudget,
@@ -280,7 +281,7 @@ async function forData(
   options: TrainModelOptions,
   data: TrainingData,
   engine: LazyBackend,
-  { measuring, hosts }: Pick<ForecastOptions, 'measuring' | 'hosts'>,
+  { measuring, hosts, tokens }: Pick<ForecastOptions, 'measuring' | 'hosts' | 'tokens'>,
 ): Promise<ForecastBasis> {
   const seconds = budgetSeconds(options);
   const usual = usualModel(options, data, engine.threads) ?? options;
@@ -290,18 +291,18 @@ async function forData(
     seconds === undefined
       ? undefined
       : { seconds, ...(await fitToBudget(options, data, { seconds, engine, divisor: hosts })) };
-  const { corpus, validationCorpus, replacements } = data;
+  const { corpus, validationCorpus, replacements, tokenizer, valFraction } = data;
+  const { documents } = corpus;
+  const settings = {
+    ...resolveOptions({ ...(timed?.options ?? options), valFraction, documents }),
+    tokenizer: tokenizer.kind,
+  };
+  // With a number of tokens, the text may be a sample of the one that is planned for.
+  if (tokens === undefined) checkText(data, settings, modelConfig(settings, tokenizer.vocabSize));
   return {
-    text: { corpus, validationCorpus, replacements, tokens: countTokens(data), tokenizer: data.tokenizer },
-    settings: {
-      ...resolveOptions({
-        ...(timed?.options ?? options),
-        valFraction: data.valFraction,
-        documents: corpus.documents,
-      }),
-      tokenizer: data.tokenizer.kind,
-    },
-    vocabSize: data.tokenizer.vocabSize,
+    text: { corpus, validationCorpus, replacements, tokens: countTokens(data), tokenizer },
+    settings,
+    vocabSize: tokenizer.vocabSize,
     ...(timed && { timed }),
   };
 }

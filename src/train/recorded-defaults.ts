@@ -57,5 +57,5 @@ function resolved(options: Options): Options {
   const { arch = DEFAULT_ARCHITECTURE } = options;
   const table = optionsOf(String(arch));
   const applicable = Object.entries(options).filter(([name]) => name === 'corpus' || table.has(name));
-  return resolveOptions(Object.fromEntries(applicable) as unknown as TrainModelOptions) as unknown as Options;
+  return resolveOptions(Object.fromEntries(applicable) as unknown as TrainModelOptions);
 }

@@ -172,6 +172,16 @@ describe('train', () => {
 });
 
 describe('tokenize', () => {
+  test.each(['--vocab-size 500', '--min-frequency 7', '--rare-words unk', '--special-tokens <|a|>'])(
+    'refuses %s beside a tokenizer that exists',
+    async (flags) => {
+      await at('tokenize corpus.txt -o fixed');
+      const { stderr, code } = await at(`tokenize corpus.txt -m fixed ${flags}`);
+      expect(code).toBe(2);
+      expect(stderr).toContain(`${flags.split(' ')[0]} has no effect with --model`);
+    },
+  );
+
   test('lists the most frequent tokens, in as many lines as they need', async () => {
     const { stdout } = await at('tokenize -', { stdin: 'aaab' });
     expect(stdout).toMatch(/most frequent +"a" 75.0% {2}"b" 25.0%\n$/);

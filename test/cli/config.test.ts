@@ -71,6 +71,17 @@ describe('--config', () => {
     await expect(refused).rejects.toThrow(failure(errorCode, path('run.json'), ...mentioned));
   });
 
+  test('refuses options that cannot be combined, as the command line does', async () => {
+    await expect(given('train a.txt', { 'max-iters': 5, minutes: 1 })).rejects.toThrow(
+      failure('conflicting-options', path('run.json'), '--max-iters', '--minutes'),
+    );
+    expect((await given('train a.txt --minutes 2', { 'max-iters': 5, minutes: null })).options).toMatchObject(
+      {
+        minutes: 2,
+      },
+    );
+  });
+
   test('suggests what was meant', async () => {
     await expect(given('train', { learningrate: 1 })).rejects.toMatchObject({
       hint: 'did you mean "learning-rate"?',
@@ -269,8 +280,16 @@ describe('the record of a run', () => {
     test('has all that was recorded if nothing changes', async () => {
       for (const changes of ['', '--quiet', '--optimizer adamw --n-layer 1'])
         expect(await optionsOf(changes)).toMatchObject({
-          ...{ arch: 'gpt2', optimizer: 'adamw', learningRate: 1e-3, weightDecay: 0.1, lrDecayIters: 1 },
-          ...{ activation: 'gelu_new', dropout: 0, nEmbd: 16, warmupIters: 0, evalInterval: 1 },
+          arch: 'gpt2',
+          optimizer: 'adamw',
+          learningRate: 1e-3,
+          weightDecay: 0.1,
+          lrDecayIters: 1,
+          activation: 'gelu_new',
+          dropout: 0,
+          nEmbd: 16,
+          warmupIters: 0,
+          evalInterval: 1,
         });
     });
 

@@ -92,6 +92,33 @@ test('a plan with --minutes fits the model to the time', async () => {
   expect(here.fits).toBe(true);
 });
 
+test('a plan refuses a text that a run refuses', async () => {
+  const tiny = '--n-layer 1 --n-head 1 --n-embd 8 --max-iters 10';
+  writeFileSync(join(folder, 'letter.txt'), 'a');
+  for (const [args, message] of [
+    ['--val-fraction 0.9999', 'use a smaller --val-fraction'],
+    ['--block-size 9000', '--block-size of 9000'],
+    ['--block-size 16 --val-file letter.txt', 'the validation text is a single token'],
+    ['--block-size 16 --document-mask', '--document-mask has no effect'],
+  ]) {
+    for (const command of ['plan', 'train']) {
+      const { stderr, code } = await at(`${command} corpus.txt ${tiny} ${args}`);
+      expect(code, `${command} ${args}`).toBe(2);
+      expect(stderr, command).toContain(message);
+    }
+  }
+  // With a number of tokens, the text may be a sample.
+  expect(await at('plan corpus.txt --preset nano --block-size 9000 --tokens 1e6')).toMatchObject({ code: 0 });
+});
+
+test('a plan accepts the options of a run, whether or not they affect it', async () => {
+  const { training } = await json(
+    'corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 10 --patience 8 --eval-interval 5 --sample-tokens 0 --save-every 5 -o runs/a --overwrite',
+  );
+  expect(training.options).toMatchObject({ patience: 8, eval_interval: 5 });
+  expect((await at('plan --help')).stdout).not.toContain('--overwrite');
+});
+
 test('a plan says "about" of a number of steps only if the clock decides it', async () => {
   const training = async (args: string): Promise<string> =>
     /^ *training .*$/m.exec((await at(`plan ${args}`)).stdout)![0];

@@ -137,7 +137,11 @@ test('a batch size that is given determines how many tokens fit into the time', 
   // Muon's update of 4 layers of 128 channels costs more than a step of 128 tokens: fewer are seen, and the rate stays higher.
   const chosen = (options: object) =>
     chooseModel({ trainTokens: 1e9, vocabSize: 65 }, 1e14, {
-      ...{ corpus: [], nLayer: 4, nHead: 4, nEmbd: 128, blockSize: 128 },
+      corpus: [],
+      nLayer: 4,
+      nHead: 4,
+      nEmbd: 128,
+      blockSize: 128,
       ...options,
     });
   const [usual, small] = [chosen({}), chosen({ batchSize: 1 })];

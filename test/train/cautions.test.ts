@@ -39,6 +39,18 @@ test.each<[GivenOptions, string]>([
     { warmupIters: 100 },
     "warmupIters 100 is not below the run's 100 steps: the learning rate does not reach its peak",
   ],
+  [
+    { warmupIters: 50, schedule: 'linear', lrDecayIters: 50 },
+    'warmupIters 50 is not below 50, the end of the decay: the learning rate does not reach its peak',
+  ],
+  [
+    { schedule: 'wsd', lrDecayStart: 100 },
+    "lrDecayStart 100 is not below the run's 100 steps: the learning rate does not decay",
+  ],
+  [
+    { schedule: 'wsd', lrDecayStart: 50, lrDecayIters: 50 },
+    'lrDecayStart 50 is not below 50, the end of the decay: the learning rate falls in a single step',
+  ],
   [{ rareWords: 'unk' }, 'rareWords has no effect with the tokenizer char'],
   [
     { tokenizer: 'word', minFrequency: 1 },

@@ -25,7 +25,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'optimizer'
     | 'muonLearningRate'
   >;
-  readonly config: Pick<RunDescription['config'], 'blockSize' | 'dropout'>;
+  readonly config: Pick<RunDescription['config'], 'nLayer' | 'blockSize' | 'dropout'>;
   readonly tokenizer: { readonly kind: string; readonly hasCharacterFallback?: boolean };
   readonly corpus: Pick<RunDescription['corpus'], 'files'>;
 };
@@ -40,7 +40,9 @@ export function againstOverfitting({ isResumed, settings, config, tokens }: Flag
   const patience = isWatched && settings.patience === 0 ? ['--patience 8'] : [];
   if (isResumed) return sentence(['a shorter run', ...patience]);
   return sentence([
-    ...(mayChangeShape ? ['a smaller --n-embd or --n-layer'] : ['a shorter run']),
+    ...(mayChangeShape
+      ? [config.nLayer > 1 ? 'a smaller --n-embd or --n-layer' : 'a smaller --n-embd']
+      : ['a shorter run']),
     ...moreDropout(settings, config),
     ...patience,
     'more text',
@@ -63,7 +65,7 @@ export const againstCounting = (flags: Flags, isOverfitted: boolean): string =>
 /** Against a validation text shorter than the context length. */
 export function againstShortValidation({ isResumed, settings, config, tokens }: Flags): string {
   if (isResumed) return '';
-  if (settings.valFile !== undefined) return 'A longer --val-file helps.';
+  if (settings.valFile !== undefined) return 'A longer --val-file would help.';
   const all = tokens.train + tokens.validation;
   const needed = config.blockSize + 1;
   const percent = Math.ceil((100 * needed) / all) + 1;
@@ -86,7 +88,8 @@ export function againstUnknown({ isResumed, settings, tokenizer, corpus }: Flags
     return 'The vocabulary of a token file is fixed; `gpt tokenize` creates another.';
   if (tokenizer.hasCharacterFallback === true) return sentence(['--tokenizer bpe']);
   return sentence([
-    ...(tokenizer.kind === 'word' ? ['--rare-words spell'] : []),
+    // A vocabulary of limited size may be too small for all characters.
+    ...(tokenizer.kind === 'word' && !Number.isFinite(settings.vocabSize) ? ['--rare-words spell'] : []),
     ...((settings.minFrequency ?? 1) > 1 ? ['a lower --min-frequency'] : []),
     ...(Number.isFinite(settings.vocabSize) ? ['a larger --vocab-size'] : []),
     ...(tokenizer.kind === 'bpe' ? [] : ['--tokenizer bpe']),
@@ -152,10 +155,10 @@ export const isAboveUsual = (flags: Flags): boolean => timesUsual(highestRate(fl
 /** The automatic choice goes up to 4 times the preset's rate for the smallest models. */
 const HIGHEST_USUAL = 5;
 
-/** `A, b or c help.` */
+/** `A, b or c would help.` */
 function sentence(remedies: readonly string[]): string {
   const last = remedies.at(-1);
   if (last === undefined) return '';
   const text = remedies.length === 1 ? last : `${remedies.slice(0, -1).join(', ')} or ${last}`;
-  return `${text[0].toUpperCase()}${text.slice(1)} ${remedies.length === 1 ? 'helps' : 'help'}.`;
+  return `${text[0].toUpperCase()}${text.slice(1)} would help.`;
 }

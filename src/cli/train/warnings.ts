@@ -50,7 +50,7 @@ export function warningsBefore(run: UpcomingRun): string[] {
     warnings.push(
       warning(
         `--min-lr ${settings.minLr} is above the learning rate of ${settings.learningRate}, which rises to it.`,
-        run.isResumed ? '' : 'A lower --min-lr helps.',
+        run.isResumed ? '' : 'A lower --min-lr would help.',
       ),
     );
   if (tokens.validation === 0)
@@ -58,7 +58,7 @@ export function warningsBefore(run: UpcomingRun): string[] {
   else if (tokens.validation <= config.blockSize)
     warnings.push(
       warning(
-        `the validation text has ${formatNumber(tokens.validation)} tokens, fewer than the block size of ${formatNumber(config.blockSize)}; its loss is unreliable.`,
+        `the validation text has ${formatCountOf(tokens.validation, 'token')}, and a window with the block size of ${formatNumber(config.blockSize)} needs ${formatNumber(config.blockSize + 1)}; its loss is unreliable.`,
         againstShortValidation(run),
       ),
     );
@@ -80,6 +80,16 @@ export function warningsBefore(run: UpcomingRun): string[] {
 /** A new vocabulary may omit rare tokens; that of a starting model lacks what its training text lacked. */
 function aboutUnknown(run: UpcomingRun): string[] {
   const { tokens, settings } = run;
+  if (hasWholeVocabulary(run) && settings.valFile !== undefined) {
+    const share = tokens.unknown / tokens.validation;
+    if (share <= MAX_UNKNOWN) return [];
+    return [
+      warning(
+        `${formatPercent(share)} of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high.`,
+        againstUnknown(run),
+      ),
+    ];
+  }
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown <= MAX_UNKNOWN && !(tokens.unknown > 0 && mayGrow(run) && !settings.growVocab)) return [];
   const share =
@@ -95,12 +105,12 @@ function aboutUnknown(run: UpcomingRun): string[] {
     : [warning(`${share} <unk>, which the model learns to expect.`, againstUnknown(run))];
 }
 
-/** Whether the vocabulary is known to cover the text. A resumed run may have another text. */
+/** Whether the vocabulary is known to cover the text to train on. A resumed run may have another text. */
 function hasWholeVocabulary({ isResumed, settings, tokenizer }: UpcomingRun): boolean {
-  const { minFrequency, vocabSize, initFrom, valFile } = settings;
+  const { minFrequency, vocabSize, initFrom } = settings;
   const isComplete =
     tokenizer.hasCharacterFallback === true || (minFrequency === 1 && vocabSize === Infinity);
-  return isComplete && !isResumed && initFrom === undefined && valFile === undefined;
+  return isComplete && !isResumed && initFrom === undefined;
 }
 
 /** Whether the tokenizer is built for this run and could be another kind. */

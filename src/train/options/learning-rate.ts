@@ -1,8 +1,10 @@
 /** Options of the learning rate schedule, which ../schedule.ts computes. */
+import { formatCountOf } from '../../format.ts';
 import { choice, wholeNumber, type OptionType } from '../../values.ts';
 import { recipes } from '../recipe.ts';
 import {
   decayTypes,
+  hasDecayEnd,
   hasPlateau,
   scheduleNames,
   usualPeakRatio,
@@ -69,9 +71,11 @@ export const learningRateRows = {
     default: ({ preset, maxIters }) => Math.min(recipes[preset].warmupIters, Math.floor(maxIters / 10)),
     defaultHelp:
       "the preset's, at most a tenth of the run; with --minutes a twentieth, at most 100, muon: 20",
-    caution: (value, { maxIters, schedule }) => {
+    caution: (value, { maxIters, schedule, lrDecayIters }) => {
       if (value >= maxIters)
-        return `${value} is not below the run's ${maxIters} steps: the learning rate does not reach its peak`;
+        return `${value} is not below the run's ${formatCountOf(maxIters, 'step')}: the learning rate does not reach its peak`;
+      if (hasDecayEnd(schedule) && value >= lrDecayIters)
+        return `${value} is not below ${lrDecayIters}, the end of the decay: the learning rate does not reach its peak`;
       if (value === 0 && schedule === 'inverse-sqrt')
         return '0 makes the inverse-sqrt schedule start at its peak: after 100 steps, the learning rate is a tenth of it';
       return undefined;
@@ -95,10 +99,16 @@ export const learningRateRows = {
     help: 'step at which the decay of wsd starts',
     default: ({ lrDecayIters }) => Math.floor((1 - DECAY_SHARE) * lrDecayIters),
     defaultHelp: '3/4 of lr-decay-iters',
-    caution: unused(
-      (chosen) => hasPlateau({ ...chosen, decayFrom: chosen.lrDecayFrom }),
-      ({ schedule }) => `with the ${schedule} schedule, only with wsd`,
-    ),
+    caution: (value, chosen) => {
+      const { schedule, maxIters, lrDecayIters, lrDecayFrom } = chosen;
+      if (!hasPlateau({ ...chosen, decayFrom: lrDecayFrom }))
+        return `has no effect with the ${schedule} schedule, only with wsd`;
+      if (value >= maxIters)
+        return `${value} is not below the run's ${formatCountOf(maxIters, 'step')}: the learning rate does not decay`;
+      if (value >= lrDecayIters)
+        return `${value} is not below ${lrDecayIters}, the end of the decay: the learning rate falls in a single step`;
+      return undefined;
+    },
     onResume: 'forced',
   }),
   lrDecayType: row<DecayType>({

@@ -15,7 +15,7 @@ export function checkResume(
   const { step } = state;
   if (step > settings.maxIters || (ended !== undefined && step === settings.maxIters))
     throw new UsageError('nothing-to-do', `the run has already completed ${step} steps`, {
-      hint: `use a larger ${optionName('maxIters')} to continue`,
+      hint: `use ${optionName('minutes')}, or a larger ${optionName('maxIters')}, to continue`,
     });
   const { patience } = settings;
   const { evaluations_without_improvement: worse } = state;

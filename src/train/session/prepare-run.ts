@@ -1,7 +1,5 @@
 /** Everything about a run that is decided before step 0: its text, its settings, its model and its programs. */
 import { ranksOnHost, type Communicator } from '../../collective/communicator.ts';
-import { checkLength } from '../../data/batches.ts';
-import { hasBorder } from '../../data/token-source.ts';
 import type { LazyBackend } from '../../engine/backend.ts';
 import {
   chooseCpu,
@@ -10,8 +8,8 @@ import {
   isDeviceUndecided,
   useDevice,
 } from '../../engine/device-choice.ts';
-import { UsageError, UserError } from '../../errors.ts';
-import { optionName, optionValues } from '../../messages.ts';
+import { UserError } from '../../errors.ts';
+import { optionValues } from '../../messages.ts';
 import type { StorageOf } from '../../model/placement.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import {
@@ -25,6 +23,7 @@ import {
 } from '../budget.ts';
 import { cautionsAbout, type Caution } from '../cautions.ts';
 import { recordForcedChanges } from '../change-history.ts';
+import { checkText } from '../check-text.ts';
 import { expectSeconds } from '../expect-seconds.ts';
 import { extendRun } from '../extension.ts';
 import { checkMatmulPrecision } from '../matmul-precision.ts';
@@ -106,8 +105,7 @@ export async function prepareRun(
     checkResume(origin.resumed, data, chosen, { force: given.force === true, change });
   const settings = withChangesRecorded(origin, chosen, change);
   const config = modelConfig(settings, data.tokenizer.vocabSize);
-  checkSplits(data, settings, config);
-  if (settings.documentMask) checkDocuments(data, { isResumed: origin.resumed !== undefined });
+  checkText(data, settings, config, { isResumed: origin.resumed !== undefined });
 
   checkReplicas(settings, ranks?.size ?? 1);
   if (ranks !== undefined) checkMicroBatches(settings, ranks.size);
@@ -269,30 +267,3 @@ const withChangesRecorded = (origin: Origin, chosen: Settings, change: TextChang
   origin.resumed === undefined
     ? chosen
     : recordForcedChanges(origin.before, chosen, { step: origin.resumed.checkpoint.state.step, change });
-
-/** @throws UsageError if there are no documents to mask. A resumed run keeps the options that it began with */
-function checkDocuments(
-  { train, endId }: TrainingData,
-  { isResumed }: { readonly isResumed: boolean },
-): void {
-  if (endId !== undefined && (isResumed || hasBorder(train, endId))) return;
-  throw new UsageError(
-    'conflicting-options',
-    `${optionName('documentMask')} has no effect: the text to train on is a single document`,
-    { hint: `omit it, or divide the text with ${optionName('documents')}` },
-  );
-}
-
-/** @throws UsageError if a split is too short to train on or to evaluate on */
-function checkSplits({ train, validation }: TrainingData, settings: Settings, config: ModelConfig): void {
-  checkLength(train, config.blockSize);
-  if (validation.length !== 1) return;
-  throw new UsageError('text-too-short', 'the validation text is a single token', {
-    hint:
-      settings.valFile !== undefined
-        ? `use a longer ${optionName('valFile')}`
-        : train.length - 1 > config.blockSize
-          ? `use a larger ${optionName('valFraction')}`
-          : `use a longer text, or ${optionName('valFraction')} 0 to train on all of it`,
-  });
-}

@@ -10,7 +10,7 @@ const plan = {
   isResumed: false,
   cautions: [],
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
-  config: { blockSize: 128, dropout: 0 },
+  config: { nLayer: 4, blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char' },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
   isModelChosen: false,
@@ -43,7 +43,7 @@ describe('warnings before the first step', () => {
     [
       'a validation text shorter than a block',
       { tokens: { ...plan.tokens, validation: 128 } },
-      'the validation text has 128 tokens, fewer than the block size of 128',
+      'the validation text has 128 tokens, and a window with the block size of 128 needs 129;',
     ],
     [
       'an option without effect',
@@ -53,12 +53,12 @@ describe('warnings before the first step', () => {
     [
       'a learning rate that rises to --min-lr',
       withSettings({ minLr: 1 }),
-      '--min-lr 1 is above the learning rate of 0.001, which rises to it. A lower --min-lr helps.',
+      '--min-lr 1 is above the learning rate of 0.001, which rises to it. A lower --min-lr would help.',
     ],
     [
       'too many parameters where nothing is evaluated before the end',
       { trainedParameters: 10_700_000, ...withSettings({ evalInterval: 0 }) },
-      'A smaller --n-embd or --n-layer, --dropout 0.2 or more text help.',
+      'A smaller --n-embd or --n-layer, --dropout 0.2 or more text would help.',
     ],
     [
       'many unknown words',
@@ -81,6 +81,19 @@ describe('warnings before the first step', () => {
         tokens: { ...plan.tokens, unknown: 123_200 },
       },
       '11.2% of the tokens are <unk>, which the model learns to expect',
+    ],
+    [
+      'a validation file with characters that the text lacks',
+      {
+        ...withSettings({ valFile: 'val.txt' }),
+        tokens: { ...plan.tokens, unknown: 16_700 },
+      },
+      '16.7% of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high. --tokenizer bpe would help.',
+    ],
+    [
+      'too many parameters in a single layer',
+      { trainedParameters: 10_700_000, config: { ...plan.config, nLayer: 1 } },
+      'A smaller --n-embd, --dropout 0.2, --patience 8 or more text would help.',
     ],
     [
       'Windows line ends',
@@ -163,43 +176,46 @@ describe('never advise a flag that would be refused or changes nothing', () => {
   const remediesOf = (change: Partial<typeof plan>): string =>
     warningsBefore({ ...plan, ...change }).join('\n');
   test.each([
-    [{ ...overfitted }, 'A smaller --n-embd or --n-layer, --dropout 0.2, --patience 8 or more text help.'],
     [
-      { ...overfitted, config: { blockSize: 128, dropout: 0.2 } },
-      'A smaller --n-embd or --n-layer, --patience 8 or more text help.',
+      { ...overfitted },
+      'A smaller --n-embd or --n-layer, --dropout 0.2, --patience 8 or more text would help.',
+    ],
+    [
+      { ...overfitted, config: { nLayer: 4, blockSize: 128, dropout: 0.2 } },
+      'A smaller --n-embd or --n-layer, --patience 8 or more text would help.',
     ],
     [
       {
         ...overfitted,
-        config: { blockSize: 128, dropout: 0.3 },
+        config: { nLayer: 4, blockSize: 128, dropout: 0.3 },
         ...withSettings({ patience: 8, initFrom: 'gpt2' }),
       },
-      'A shorter run or more text help.',
+      'A shorter run or more text would help.',
     ],
-    [{ ...shortValidation }, '--val-fraction 0.13, a --val-file or more text help.'],
-    [{ ...shortValidation, ...withSettings({ valFile: 'val.txt' }) }, 'A longer --val-file helps.'],
+    [{ ...shortValidation }, '--val-fraction 0.13, a --val-file or more text would help.'],
+    [{ ...shortValidation, ...withSettings({ valFile: 'val.txt' }) }, 'A longer --val-file would help.'],
     // A text of five characters has no fraction that holds a block and leaves one to learn from.
     [
       {
         tokens: { train: 4, validation: 1, unknown: 0 },
         trainedParameters: 1,
-        config: { blockSize: 2, dropout: 0 },
+        config: { nLayer: 4, blockSize: 2, dropout: 0 },
       },
-      'A --val-file or more text help.',
+      'A --val-file or more text would help.',
     ],
     [{ ...unknown }, 'the model learns it, but samples it only with --allow-unk.'],
-    [{ ...unknown, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe helps.'],
+    [{ ...unknown, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe would help.'],
     [
       { ...unknown, ...withSettings({ minFrequency: 5, vocabSize: 200 }) },
-      'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe help.',
+      'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe would help.',
     ],
     [
       { ...unknown, tokenizer: { kind: 'word' }, ...withSettings({ minFrequency: 5 }) },
-      '--rare-words spell, a lower --min-frequency or --tokenizer bpe help.',
+      '--rare-words spell, a lower --min-frequency or --tokenizer bpe would help.',
     ],
     [
       { ...unknown, ...spelling, ...withSettings({ minFrequency: 5, valFile: 'val.txt' }) },
-      '--tokenizer bpe helps.',
+      '--tokenizer bpe would help.',
     ],
     [
       {
@@ -240,17 +256,17 @@ describe('a learning rate that is too high', () => {
     [
       'of matrices',
       { muonLearningRate: 1 },
-      'of 1 for matrices is too high. --muon-learning-rate 0.02 helps.',
+      'of 1 for matrices is too high. --muon-learning-rate 0.02 would help.',
     ],
     [
       'of the rest',
       { learningRate: 3, muonLearningRate: 0.02 },
-      'of 3 is too high. --learning-rate 0.001 helps.',
+      'of 3 is too high. --learning-rate 0.001 would help.',
     ],
     [
       'of matrices, in fine-tuning',
       { muonLearningRate: 1, learningRate: 1e-4, minLr: 0, initFrom: 'gpt2' },
-      'of 1 for matrices is too high. --muon-learning-rate 0.002 helps.',
+      'of 1 for matrices is too high. --muon-learning-rate 0.002 would help.',
     ],
   ])('with Muon is the one furthest above the usual: %s', (_, settings, message) => {
     expect(ended(4.5, 4.6, withSettings({ optimizer: 'muon', ...settings }))).toContain(message);
