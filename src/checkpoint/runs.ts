@@ -6,7 +6,14 @@ import { optionName, trainCall } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
 import { closest } from '../suggest.ts';
 import { makeFolder } from '../write-file.ts';
-import { latestCheckpoint, modelLocation, stateFileOf } from './checkpoint-folders.ts';
+import { ADAPTER_CONFIG } from './adapter-config.ts';
+import {
+  latestCheckpoint,
+  latestTrainerCheckpoint,
+  modelLocation,
+  STATE,
+  stateFileOf,
+} from './checkpoint-folders.ts';
 import { readTrainerState } from './trainer-state.ts';
 import { ADAPTER_WEIGHTS, WEIGHTS } from './weights.ts';
 
@@ -36,12 +43,23 @@ function runName(corpus: string): string {
   return stem.replace(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[-.]+/, '') || 'run';
 }
 
-/** Resolves a run or model given by path or, if the path does not exist, by name under checkpoints/. */
+/** Resolves a run or model given by path or, if there is none at the path, by name under checkpoints/. */
 export function resolveRun(name: string): string {
   if (name === '') return name; // not checkpoints/ itself
   const run = join(RUNS, name);
-  return !existsSync(name) && existsSync(run) ? run : name;
+  return existsSync(run) && (!existsSync(name) || (isWithoutModel(name) && !isWithoutModel(run)))
+    ? run
+    : name;
 }
+
+/** True for a folder such as docs/, beside which there may be a run of that name. */
+const isWithoutModel = (path: string): boolean =>
+  statSync(path).isDirectory() &&
+  !['config.json', ADAPTER_CONFIG, 'tokenizer.json', 'metrics.jsonl', STATE].some((file) =>
+    existsSync(join(path, file)),
+  ) &&
+  latestCheckpoint(path) === undefined &&
+  latestTrainerCheckpoint(path) === undefined;
 
 /** Maximum number of names in a one-line hint. */
 const MAX_NAMED = 5;

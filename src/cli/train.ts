@@ -118,6 +118,10 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         interrupt = onInterrupt(announce, ranks !== undefined);
         watch = watchTraining(made);
         printRunTable(made);
+        if (hasUnchosenRecipe(options))
+          notice(
+            "With a number of steps, model and optimizer are nanoGPT's. --minutes N chooses ones that learn more in the time.",
+          );
         view.start(made);
       },
       event: (event, settings) => {
@@ -168,6 +172,13 @@ async function printResult(
   if (!process.stdout.isTTY) await print(`${result.folder}\n`);
   if (result.profile !== undefined) printError(`\n${formatProfile(result.profile)}`);
 }
+
+/** A number of steps and nothing else about the model: not what a run with a time limit would train. */
+const hasUnchosenRecipe = ({ maxIters, ...options }: TrainModelOptions): boolean =>
+  maxIters !== undefined &&
+  (['preset', 'arch', 'nLayer', 'nEmbd', 'optimizer', 'initFrom', 'resume'] as const).every(
+    (name) => options[name] === undefined,
+  );
 
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { hintForMissingRun } from '../../src/checkpoint/runs.ts';
+import { hintForMissingRun, resolveRun } from '../../src/checkpoint/runs.ts';
 import { commandLineTerms } from '../../src/cli/command-line-terms.ts';
 import { load, train } from '../../src/index.ts';
 import { inTerms } from '../../src/messages.ts';
@@ -37,6 +37,16 @@ test.each([
     `${missing}\n`,
     'hint: did you mean names-1?\n',
   ]);
+});
+
+test('a folder without a model does not hide a run of its name', async () => {
+  mkdirSync('names-1', { recursive: true });
+  writeFileSync('names-1/README.md', 'Not a model.\n');
+  expect(resolveRun('names-1')).toBe(join('checkpoints', 'names-1'));
+  writeFileSync('names-1/config.json', '{}');
+  expect(resolveRun('names-1')).toBe('names-1');
+  rmSync('names-1', { recursive: true });
+  for (const name of ['.', '..', 'names.txt', '']) expect(resolveRun(name)).toBe(name);
 });
 
 test('a config is a run by its name under checkpoints/, too', async () => {

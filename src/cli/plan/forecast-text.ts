@@ -18,6 +18,7 @@ import { gpuFacts } from '../doctor-gpu.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { stdoutColors } from '../terminal.ts';
+import { wrapMessage } from '../wrap-message.ts';
 import { describeUse } from '../vocabulary-summary.ts';
 
 /** A device with what the run costs on it. */
@@ -36,7 +37,7 @@ export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[
     `${parameterColumns(forecast)}\n`,
     heading(count === 1 ? 'On one device' : `On ${formatNumber(count)} devices`),
     `${deviceColumns(devices)}\n`,
-    dim(`\n${assumptions(forecast)}\n`),
+    `\n${dim(`  ${wrapMessage(assumptions(forecast), (process.stdout.columns ?? 80) - 2)}`)}\n`,
   ].join('');
 }
 
@@ -130,6 +131,6 @@ function deviceColumns(devices: readonly DeviceRow[]): string {
 const SMALL_MODEL = 1e8;
 
 const assumptions = ({ parameters }: RunForecast): string =>
-  '  Peaks are for 16-bit GEMM; utilization and prices are assumptions:\n' +
-  '  --device, --peak, --utilization, --price and --devices change them.' +
-  (parameters < SMALL_MODEL ? ' A model as small\n  as this cannot keep a GPU busy and reaches less.' : '');
+  'Peaks are for 16-bit GEMM; utilization and prices are assumptions: ' +
+  '--device, --peak, --utilization, --price and --devices change them.' +
+  (parameters < SMALL_MODEL ? ' A model as small as this cannot keep a GPU busy and reaches less.' : '');

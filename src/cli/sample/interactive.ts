@@ -15,7 +15,7 @@ import {
 } from '../interactive/slash-commands.ts';
 import { showWrapped } from '../interactive/wrapped-output.ts';
 import { escaped, escapedText, type SamplingSettings } from '../sampling-settings.ts';
-import { notice, print, stderrColors } from '../terminal.ts';
+import { notice, print, stderrColors, stdoutColors } from '../terminal.ts';
 import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt } from './prompts.ts';
@@ -138,7 +138,7 @@ async function letModelWrite(session: InteractiveSession, text: string, shown: s
   const prompt = encode(tokenizer, text, flags.unk);
   const requests = severalTexts({ text: shown, ids: prompt.ids }, 1, session.sample++);
   const output = session.showProbs
-    ? probabilityOutput(false, tokenizer, showWrapped())
+    ? probabilityOutput(false, tokenizer, showWrapped(), !session.input.live || stdoutColors.level === 0)
     : plainOutput(false, showWrapped());
   const alternatives = session.showProbs ? flags.alternatives : undefined;
   const changing: Output = {

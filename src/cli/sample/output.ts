@@ -50,8 +50,17 @@ export function documentOutput(onEnd: (document: string) => void, show: Show = a
 const heading = (sample: number, titled: boolean): string =>
   titled ? `${sample > 0 ? '\n' : ''}${stdoutColors.dim(`--- sample ${sample + 1}`)}\n` : '';
 
-/** Texts with each token colored by its probability, followed by a legend and the alternatives. */
-export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: Show = asItIs): Output {
+/**
+ * Texts with each token colored by its probability, followed by a legend and the alternatives.
+ *
+ * @param hasTable whether the alternatives are listed: a row for each token
+ */
+export function probabilityOutput(
+  titled: boolean,
+  tokenizer: Tokenizer,
+  show: Show = asItIs,
+  hasTable = true,
+): Output {
   let unshown = '';
   let piece = 0; // index of the token of the next character
   let shownOfPiece = 0; // in characters
@@ -75,7 +84,7 @@ export function probabilityOutput(titled: boolean, tokenizer: Tokenizer, show: S
     },
     async end(writing) {
       await this.update(writing);
-      await print(`\n\n${legend()}${alternativesTable(tokenizer, writing.details)}`);
+      await print(`\n\n${legend()}${hasTable ? alternativesTable(tokenizer, writing.details) : ''}`);
     },
   };
 }
