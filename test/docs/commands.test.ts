@@ -58,7 +58,8 @@ describe.skipIf(process.platform === 'win32')('the README', () => {
     writeFileSync(join(folder, 'data/dialogues.jsonl'), `${JSON.stringify(dialogue)}\n`.repeat(400));
     mkdirSync(join(folder, 'examples'));
     copyFileSync(join(root, 'examples/dialogues.json'), join(folder, 'examples/dialogues.json'));
-    for (const file of ['data/moby-dick.txt', 'book.txt', 'poems.txt', 'README.md'])
+    mkdirSync(join(folder, 'docs'));
+    for (const file of ['data/moby-dick.txt', 'book.txt', 'poems.txt', 'docs/README.md'])
       writeFileSync(join(folder, file), text);
   });
 
