@@ -118,10 +118,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
         interrupt = onInterrupt(announce, ranks !== undefined);
         watch = watchTraining(made);
         printRunTable(made);
-        if (hasUnchosenRecipe(options))
-          notice(
-            "With a number of steps, model and optimizer are nanoGPT's. --minutes N chooses ones that learn more in the time.",
-          );
+        noticeOfUnchosenRecipe(options);
         view.start(made);
       },
       event: (event, settings) => {
@@ -173,12 +170,14 @@ async function printResult(
   if (result.profile !== undefined) printError(`\n${formatProfile(result.profile)}`);
 }
 
-/** A number of steps and nothing else about the model: not what a run with a time limit would train. */
-const hasUnchosenRecipe = ({ maxIters, ...options }: TrainModelOptions): boolean =>
-  maxIters !== undefined &&
-  (['preset', 'arch', 'nLayer', 'nEmbd', 'optimizer', 'initFrom', 'resume'] as const).every(
-    (name) => options[name] === undefined,
+/** For a number of steps and nothing else about the model: a run with a time limit would train another one. */
+function noticeOfUnchosenRecipe({ maxIters, ...options }: TrainModelOptions): void {
+  const names = ['preset', 'arch', 'nLayer', 'nEmbd', 'optimizer', 'initFrom', 'resume'] as const;
+  if (maxIters === undefined || names.some((name) => options[name] !== undefined)) return;
+  notice(
+    "With a number of steps, model and optimizer are nanoGPT's. --minutes N chooses ones that learn more in the time.",
   );
+}
 
 /** A new run uses all flags including defaults; a resumed run has stored options, so only flags that were typed count. */
 function optionsFor(

@@ -146,7 +146,7 @@ export function chooseModel(
     optimizer,
     batchSize: Math.max(1, Math.round(tokensPerStep / microBatchesOf(given) / shape.blockSize)),
     dropout: hasAdapters ? 0 : dropoutFor(epochs, mayMemorize),
-    learningRate: rounded(adaptedPeak(peakFor(optimizer, shape, tokens), { ...given, optimizer })),
+    learningRate: rounded(peakFor(optimizer, shape, tokens, given)),
     schedule: 'linear',
     minLr: 0,
     patience: 8,
@@ -181,16 +181,22 @@ function hasLongContext(
   );
 }
 
-/** The peak learning rate of a new model that is trained on `tokens`. */
-const peakFor = (optimizer: OptimizerName, { nEmbd }: ModelShape, tokens: number): number =>
-  (optimizer === 'muon' ? 2.6e-3 : 3e-3) *
-  Math.min(1, Math.sqrt(USUAL_TOKENS / tokens)) *
-  Math.sqrt(128 / nEmbd);
+/** The peak learning rate of a run over `tokens`. That of adapters does not depend on its length. */
+function peakFor(
+  optimizer: OptimizerName,
+  { nEmbd }: ModelShape,
+  tokens: number,
+  { initFrom, loraRank }: TrainModelOptions,
+): number {
+  const ofNew = (optimizer === 'muon' ? 2.6e-3 : 3e-3) * Math.sqrt(128 / nEmbd);
+  const forLength = loraRank === undefined ? Math.min(1, Math.sqrt(USUAL_TOKENS / tokens)) : 1;
+  return forLength * adaptedPeak(ofNew, { initFrom, loraRank, optimizer, nEmbd });
+}
 
 /** The more often a text is repeated, the more dropout pays, and earlier with many parameters per token. */
 const dropoutFor = (epochs: number, mayMemorize: boolean): number => {
-  if (epochs >= 20) return 0.2;
-  if (mayMemorize) return 0.1;
+  if (epochs >= 40) return 0.2;
+  if (epochs >= 20 || mayMemorize) return 0.1;
   return epochs >= 8 ? 0.05 : 0;
 };
 

@@ -39,9 +39,9 @@ export function outdatedDefaults(recorded: Options, changes: Options): ReadonlyS
   return new Set(implied.filter((name) => changes[name] === undefined && isOutdated(name)));
 }
 
-/** A starting model sets these. */
+/** A starting model sets shape and tokenizer, and its width the learning rate. */
 const isOfModel = (name: string): boolean =>
-  name === 'tokenizer' || optionTable().get(name)?.group === 'Model';
+  ['tokenizer', 'learningRate', 'minLr'].includes(name) || optionTable().get(name)?.group === 'Model';
 
 /** The options of the table. A time limit stands for another number of steps. */
 function among({ minutes, ...changes }: Options, { maxIters }: Options): Options {

@@ -93,7 +93,7 @@ describe('the model chosen for a time budget', () => {
     const dropoutFor = (trainTokens: number, minutes: number): number =>
       chooseModel({ trainTokens, vocabSize: 1024 }, (minutes / 3) * threeMinutes).dropout;
     expect([403_020, 411_269].map((tokens) => dropoutFor(tokens, 3))).toEqual([0.05, 0.05]);
-    expect([1, 10].map((minutes) => dropoutFor(403_020, minutes))).toEqual([0, 0.2]);
+    expect([1, 10, 30].map((minutes) => dropoutFor(403_020, minutes))).toEqual([0, 0.1, 0.2]);
   });
   test('has dropout after fewer epochs if it has many parameters per token of the text', () => {
     const words = { trainTokens: 240_000, vocabSize: 20_000 };
@@ -128,7 +128,9 @@ test('the learning rate falls with the square root of width and, from four milli
   expect(rate(1e12, { nEmbd: 512, nHead: 16 })).toBe(1.3e-3);
   expect(rate(1e12, { optimizer: 'adamw' })).toBe(3e-3);
   expect(rate(1e12, { optimizer: 'lion' })).toBe(6e-4);
-  expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw' })).toBe(3e-4);
+  expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw' })).toBe(6e-4);
+  expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw', nEmbd: 768, nHead: 12 })).toBe(1e-4);
+  expect(rate(1e9, { initFrom: 'run', optimizer: 'adamw', nEmbd: 8, nHead: 1 })).toBe(0.0096);
   expect(rate(1e12, { initFrom: 'run', optimizer: 'adamw', loraRank: 4, loraTargets: 'q_proj' })).toBe(2e-4);
   expect(rate(4e15) / rate(1e15)).toBeCloseTo(0.5, 1);
 });

@@ -1,8 +1,8 @@
 /** Remedies for problems of a run. None suggests a flag that the run would reject. */
 import { isTokenFilePath } from '../../data/token-file.ts';
 import type { RunDescription } from '../../train/train-handlers.ts';
-import { FINE_TUNING, usualPeak } from '../../train/options/learning-rate.ts';
-import { MUON_LEARNING_RATE } from '../../train/options/optimizer.ts';
+import { usualPeak } from '../../train/options/learning-rate.ts';
+import { usualMuonPeak } from '../../train/options/optimizer.ts';
 import { hasDecayEnd } from '../../train/schedule.ts';
 
 /** The parts of a run's description that determine which flags can be suggested. */
@@ -25,7 +25,7 @@ export type Flags = Pick<RunDescription, 'isResumed' | 'tokens'> & {
     | 'optimizer'
     | 'muonLearningRate'
   >;
-  readonly config: Pick<RunDescription['config'], 'nLayer' | 'blockSize' | 'dropout'>;
+  readonly config: Pick<RunDescription['config'], 'nLayer' | 'nEmbd' | 'blockSize' | 'dropout'>;
   readonly tokenizer: { readonly kind: string; readonly hasCharacterFallback?: boolean };
   readonly corpus: Pick<RunDescription['corpus'], 'files'>;
 };
@@ -133,14 +133,14 @@ interface HighestRate {
 /** The run's peak learning rate; with Muon, of the matrices or of the rest, whichever exceeds its usual value by more. */
 export function highestRate(flags: Flags): HighestRate {
   const { preset, initFrom, loraRank, learningRate, minLr, optimizer, muonLearningRate } = flags.settings;
-  const factor = initFrom === undefined ? 1 : FINE_TUNING;
-  const usual = usualPeak({ preset, initFrom, loraRank, optimizer });
+  const { nEmbd } = flags.config;
+  const usual = usualPeak({ preset, initFrom, loraRank, optimizer, nEmbd });
   if (endsAbovePeak(flags)) return { rate: minLr, usual, flag: '--min-lr', scope: '' };
   const common = { rate: learningRate, usual, flag: '--learning-rate', scope: '' } as const;
   if (optimizer !== 'muon') return common;
   const matrices = {
     rate: muonLearningRate,
-    usual: MUON_LEARNING_RATE * factor,
+    usual: usualMuonPeak({ initFrom }),
     flag: '--muon-learning-rate',
     scope: ' for matrices',
   } as const;

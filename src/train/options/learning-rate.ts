@@ -17,8 +17,11 @@ import { nonNegative, positive } from './values.ts';
 
 /** Decay of a `wsd` schedule, as a fraction of its steps. */
 export const DECAY_SHARE = 0.25;
-/** Learning rate for fine-tuning, as a fraction of the pre-training one. */
-export const FINE_TUNING = 0.1;
+/**
+ * Peak learning rate for fine-tuning a model of 768 channels. In inverse proportion to the width (Yang et al. 2022, table 8, for
+ * Adam), it is 2e-5 for a model of 4,096, as is usual for those; docs/recipe-experiments.md#fine-tuning has smaller ones.
+ */
+const [FINE_TUNING_PEAK, FINE_TUNING_WIDTH] = [1e-4, 768];
 
 /** Elsewhere `inverse-sqrt` is called inverse_sqrt (fairseq, transformers) or noam, after an author (OpenNMT). */
 const scheduleName: OptionType<ScheduleName> = {
@@ -30,13 +33,17 @@ const scheduleName: OptionType<ScheduleName> = {
 /** Peak learning rate with Lion: that of AdamW divided by this. Chen et al. 2023, section 5, recommend 3 to 10. */
 export const LION_DIVISOR = 5;
 
-type Adaptation = Partial<Pick<KnownOptions, 'initFrom' | 'loraRank' | 'optimizer'>>;
+type Adaptation = Partial<Pick<KnownOptions, 'initFrom' | 'loraRank' | 'optimizer'>> & {
+  readonly nEmbd: number;
+};
 
 /** The peak for fine-tuning, adapters or Lion. @param peak of a new model, with the other optimizers */
-export function adaptedPeak(peak: number, { initFrom, loraRank, optimizer }: Adaptation): number {
-  const fineTuning = initFrom === undefined ? 1 : FINE_TUNING;
-  const adapted = loraRank === undefined ? fineTuning * peak : LORA_LEARNING_RATE;
-  return optimizer === 'lion' ? Number((adapted / LION_DIVISOR).toPrecision(3)) : adapted;
+export function adaptedPeak(peak: number, { initFrom, loraRank, optimizer, nEmbd }: Adaptation): number {
+  const tuned =
+    initFrom === undefined ? peak : Math.min(peak, (FINE_TUNING_PEAK * FINE_TUNING_WIDTH) / nEmbd);
+  const adapted = loraRank === undefined ? tuned : LORA_LEARNING_RATE;
+  const own = optimizer === 'lion' ? adapted / LION_DIVISOR : adapted;
+  return Number(own.toPrecision(3));
 }
 
 /** The peak learning rate of runs that do not set it. */
@@ -50,7 +57,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'peak learning rate',
     default: usualPeak,
-    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion, a tenth with --init-from, ${LORA_LEARNING_RATE} with --lora-rank`,
+    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion; with --init-from by the width, ${FINE_TUNING_PEAK} for ${FINE_TUNING_WIDTH} channels, ${LORA_LEARNING_RATE} with --lora-rank`,
     onResume: 'forced',
   }),
   minLr: row<number>({

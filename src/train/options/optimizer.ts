@@ -5,13 +5,16 @@ import { choice } from '../../values.ts';
 import { muonScales, type MuonScale } from '../muon.ts';
 import { optimizerNames, type OptimizerName } from '../optimizer.ts';
 import { recipes } from '../recipe.ts';
-import { FINE_TUNING, LION_DIVISOR } from './learning-rate.ts';
+import { LION_DIVISOR } from './learning-rate.ts';
 import { LORA_WEIGHT_DECAY } from './lora.ts';
-import { ofOptimizer, orAbsent, row } from './row.ts';
+import { ofOptimizer, orAbsent, row, type KnownOptions } from './row.ts';
 import { aboveZero, belowOne, nonNegative } from './values.ts';
 
-/** Peak learning rate of the matrices that Muon updates. */
-export const MUON_LEARNING_RATE = 0.02;
+/** Peak learning rate of the matrices that Muon updates: of a new model, and for fine-tuning. */
+const [MUON_LEARNING_RATE, MUON_FINE_TUNING] = [0.02, 0.002];
+
+export const usualMuonPeak = ({ initFrom }: Partial<Pick<KnownOptions, 'initFrom'>>): number =>
+  initFrom === undefined ? MUON_LEARNING_RATE : MUON_FINE_TUNING;
 
 /** Lion's is larger by the factor by which its learning rate is smaller: the decay per step is their product. */
 export const WEIGHT_DECAY = 0.1;
@@ -47,8 +50,8 @@ export const optimizerRows = {
     value: nonNegative,
     placeholder: 'x',
     help: 'peak learning rate of matrices with muon',
-    default: ({ initFrom }) => (initFrom === undefined ? 1 : FINE_TUNING) * MUON_LEARNING_RATE,
-    defaultHelp: `${MUON_LEARNING_RATE}; a tenth of it with --init-from`,
+    default: usualMuonPeak,
+    defaultHelp: `${MUON_LEARNING_RATE}; ${MUON_FINE_TUNING} with --init-from`,
     caution: ofOptimizer('muonLearningRate'),
     onResume: 'forced',
     stored: orAbsent(nonNegative),

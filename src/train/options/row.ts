@@ -25,6 +25,7 @@ export type OnResume = 'fixed' | 'forced' | 'free' | 'invocation';
 export interface KnownOptions {
   readonly arch: string;
   readonly preset: PresetName;
+  readonly nEmbd: number;
   readonly initFrom: string | undefined;
   readonly tokenizer: TokenizerKind;
   readonly rareWords: RareWords | undefined;

@@ -2,8 +2,8 @@ import { UserError } from '../../errors.ts';
 import { optionName, optionValues, trainCall } from '../../messages.ts';
 import type { DivergenceCause } from '../events.ts';
 import type { Progress } from '../progress.ts';
-import { MUON_LEARNING_RATE } from '../options/optimizer.ts';
-import { recipes } from '../recipe.ts';
+import { usualPeak } from '../options/learning-rate.ts';
+import { usualMuonPeak } from '../options/optimizer.ts';
 import type { Settings } from '../settings.ts';
 
 /** Suggested learning rate, as a fraction of the one that failed. Rollbacks have halved it already, so half is not enough. */
@@ -14,14 +14,15 @@ export function divergenceError(
   folder: string,
   { step, bestStep, goodStep, health }: Progress,
   { fault, tensor }: DivergenceCause,
-  { learningRate, preset, optimizer, muonLearningRate }: Settings,
+  settings: Settings,
 ): UserError {
+  const { learningRate, optimizer, muonLearningRate } = settings;
   const lowered = (rate: number, usual: number): number =>
     Number(Math.min(AFTER_DIVERGENCE * rate, usual).toPrecision(2));
   const lower = {
-    learningRate: lowered(learningRate, recipes[preset].learningRate),
+    learningRate: lowered(learningRate, usualPeak(settings)),
     // The matrices that Muon updates have a rate of their own.
-    ...(optimizer === 'muon' && { muonLearningRate: lowered(muonLearningRate, MUON_LEARNING_RATE) }),
+    ...(optimizer === 'muon' && { muonLearningRate: lowered(muonLearningRate, usualMuonPeak(settings)) }),
   };
   const best = bestStep > 0 ? `the best model, from step ${bestStep}, is in ${folder}; ` : '';
   const next =

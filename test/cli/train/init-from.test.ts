@@ -50,7 +50,7 @@ test('with a learning rate of 0, fine-tuning returns the model unchanged', async
   expect(one.tokenizer.toJSON()).toEqual(two.tokenizer.toJSON());
 });
 
-test('fine-tuning starts at the loss of the model, with a tenth of the learning rate, and adapts to the text', async () => {
+test('fine-tuning starts at the loss of the model, at a learning rate for its width, and adapts to the text', async () => {
   await gpt('train verse.txt --max-iters 40 --batch-size 4 --init-from model -o tuned');
   const losses = metrics('tuned').flatMap(({ loss }) => (loss === undefined ? [] : [loss]));
   expect(losses[0]).toBeLessThan(metrics('model')[0].loss! - 0.3);
@@ -58,7 +58,7 @@ test('fine-tuning starts at the loss of the model, with a tenth of the learning 
   const state = JSON.parse(
     readFileSync(join(latestCheckpoint(path('tuned'))!.folder, 'gpt_trainer_state.json'), 'utf8'),
   ) as { options: Record<string, unknown> };
-  expect(state.options).toMatchObject({ learningRate: 1e-4, nEmbd: 32, blockSize: 16, initFrom: 'model' });
+  expect(state.options).toMatchObject({ learningRate: 1e-3, nEmbd: 32, blockSize: 16, initFrom: 'model' });
 });
 
 test('a shorter block uses the first positions; sinusoidal ones also reach further', async () => {

@@ -10,7 +10,7 @@ const plan = {
   isResumed: false,
   cautions: [],
   tokens: { train: 1_000_000, validation: 100_000, unknown: 0 },
-  config: { nLayer: 4, blockSize: 128, dropout: 0 },
+  config: { nLayer: 4, nEmbd: 128, blockSize: 128, dropout: 0 },
   tokenizer: { kind: 'char' },
   corpus: { files: ['book.txt'], crlf: false, isSorted: false },
   isModelChosen: false,
@@ -181,13 +181,13 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       'A smaller --n-embd or --n-layer, --dropout 0.2, --patience 8 or more text would help.',
     ],
     [
-      { ...overfitted, config: { nLayer: 4, blockSize: 128, dropout: 0.2 } },
+      { ...overfitted, config: { ...plan.config, blockSize: 128, dropout: 0.2 } },
       'A smaller --n-embd or --n-layer, --patience 8 or more text would help.',
     ],
     [
       {
         ...overfitted,
-        config: { nLayer: 4, blockSize: 128, dropout: 0.3 },
+        config: { ...plan.config, blockSize: 128, dropout: 0.3 },
         ...withSettings({ patience: 8, initFrom: 'gpt2' }),
       },
       'A shorter run or more text would help.',
@@ -199,7 +199,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       {
         tokens: { train: 4, validation: 1, unknown: 0 },
         trainedParameters: 1,
-        config: { nLayer: 4, blockSize: 2, dropout: 0 },
+        config: { ...plan.config, blockSize: 2, dropout: 0 },
       },
       'A --val-file or more text would help.',
     ],
@@ -278,7 +278,7 @@ describe('a learning rate that is too high', () => {
   });
   test('is reported where the loss ends clearly above its start, also for fine-tuned and resumed models', () => {
     expect(ended(2, 2.9, withSettings({ initFrom: 'gpt2', learningRate: 0.1 }))).toMatch(
-      /\b2\.000 .*--learning-rate 0\.0001\b/,
+      /\b2\.000 .*--learning-rate 0\.0006\b/,
     );
     expect(ended(2, 2.9, { isResumed: true })).toMatch(/new run.*--learning-rate/);
   });
