@@ -22,7 +22,7 @@ const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   'rms-norm-and-swiglu.md': [],
   // The momentum; the embedding's standard deviation; measured runs; the operations of another form; bench/strands.js.
   'muon.md':
-    '0.95 0.8 1,991 1.557 1.579 400 0.001 1.843 1.856 1.873 2.64 1,000 1.618 1.644 1.611 1.626 1.595 1.623 1.52'.split(
+    '0.95 0.8 1,991 1.557 1.579 400 0.001 1.843 1.856 1.873 2.64 1,000 1.635 1.622 1.627 1.628 1.626 1.620 1.618 1.621 1.52'.split(
       ' ',
     ),
 };
