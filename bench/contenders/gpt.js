@@ -3,7 +3,7 @@
  *
  *     node bench/contenders/gpt.js train|peak --model nano [--threads 2] [--variant relaxed]
  *     node bench/contenders/gpt.js lora --layers 30 --heads 9 --kv 3 --channels 576 --inner 1536 --vocab 49152 --block 256 --batch 4 --rank 16
- *     node bench/contenders/gpt.js sample --model nano --tokens 63
+ *     node bench/contenders/gpt.js sample --model nano --tokens 63 [--weights bf16]
  *     node bench/contenders/gpt.js tokenize --file text.txt --tokenizer tokenizer.json
  */
 import { createHash } from 'node:crypto';
@@ -38,6 +38,7 @@ const { values, positionals } = parseArgs({
     inner: { type: 'string' },
     rank: { type: 'string' },
     tokens: { type: 'string', default: '16' },
+    weights: { type: 'string', default: 'f32' },
     file: { type: 'string' },
     tokenizer: { type: 'string' },
   },
@@ -113,7 +114,7 @@ const work = {
   lora: () => trainingOf(adaptedLlama()),
   async sample() {
     const backend = await startBackend();
-    const sampling = startSampling(backend, modelOf());
+    const sampling = startSampling(backend, modelOf(), values.weights);
     await warmUp(() => sampling.run(16));
     const facts = { engine: backend.name, bytesPerToken: sampling.bytesPerToken };
     const tokens = Number(values.tokens);

@@ -17,6 +17,7 @@ import transformers
 parser = argparse.ArgumentParser()
 for name in ("vocab", "block", "layers", "heads", "channels", "tokens"):
     parser.add_argument(f"--{name}", type=int, required=True)
+parser.add_argument("--dtype", default="float32")
 a = parser.parse_args()
 
 torch.manual_seed(1)
@@ -29,7 +30,7 @@ config = transformers.GPT2Config(
     bos_token_id=None,
     eos_token_id=None,
 )
-model = transformers.GPT2LMHeadModel(config).eval()
+model = transformers.GPT2LMHeadModel(config).eval().to(getattr(torch, a.dtype))
 prompt = torch.zeros((1, 1), dtype=torch.long)
 
 

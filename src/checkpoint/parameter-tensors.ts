@@ -5,7 +5,7 @@ import type { DescribedModel } from '../model/architecture.ts';
 import { architectureOf } from '../model/architectures/registry.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { elements, parameterOf, parameterTable } from '../model/parameters.ts';
-import type { Init, ParameterRole } from '../model/parameter.ts';
+import { isWeightMatrix, type Init, type ParameterRole } from '../model/parameter.ts';
 import { gathered, Scratch, writeTensor, type TensorTarget } from '../model/tensor.ts';
 import type { StorageOf } from '../model/placement.ts';
 import { firstNonFinite, halfStorageOf } from './safetensors-dtypes.ts';
@@ -110,17 +110,14 @@ function refuseWrapped(path: string, tensor: string): void {
 }
 
 /**
- * How the parameters of a model whose weights are only read (inference, the frozen base of adapters) are stored in memory: matrices in the file's dtype, and float32 for
- * those that are converted or transposed on loading and for all small parameters.
+ * How the parameters of a model whose weights are only read (inference, the frozen base of adapters) are stored in memory:
+ * matrices in the file's dtype; small parameters and those whose numbers change on loading in float32.
  */
 export function storageIn(weights: Weights, { config, conversionOf }: DescribedModel): StorageOf {
   const names = matchTensors(weights, config);
   return (parameter) => {
-    const { role, name } = parameter;
-    const stored = weights.tensors.get(names.get(name) ?? '');
-    const isKept =
-      role === 'token embedding' || role === 'output head' || role === 'transposed linear weight';
-    if (!isKept || stored === undefined || conversionOf?.(parameter) !== undefined) return 'f32';
+    const stored = weights.tensors.get(names.get(parameter.name) ?? '');
+    if (!isWeightMatrix(parameter) || stored === undefined || conversionOf?.(parameter) !== undefined) return 'f32';
     return halfStorageOf(stored.dtype) ?? 'f32';
   };
 }

@@ -5,11 +5,14 @@ import type { Device } from '../engine/device.ts';
 import { bytesOf } from '../engine/memory.ts';
 import { Decoder } from '../generate/decoder.ts';
 import { generate } from '../generate/generate.ts';
+import { toBfloat16 } from '../half-precision.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialize } from '../model/initialize.ts';
 import { elements, parameterTable } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { isLinearWeight, type Parameter } from '../model/parameter.ts';
+import { isLinearWeight, isWeightMatrix, type Parameter } from '../model/parameter.ts';
+import type { StorageOf } from '../model/placement.ts';
+import { halfTargetOf, type TensorTarget } from '../model/tensor.ts';
 import type { TimedModel } from '../train/timed-training.ts';
 
 const model = (
@@ -42,15 +45,25 @@ export interface TimedSampling {
   readonly run: (tokens: number) => Promise<number>;
 }
 
-/** Allocates and initializes a model at the start of the device's memory. */
-export function startSampling(device: Device, { config }: Pick<TimedModel, 'config'>): TimedSampling {
-  const decoder = Decoder.create(device, config, (parameters) => initialize(config, 1, parameters));
+/**
+ * Allocates and initializes a model at the start of the device's memory.
+ *
+ * @param storage of its matrices
+ */
+export function startSampling(
+  device: Device,
+  { config }: Pick<TimedModel, 'config'>,
+  storage: 'f32' | 'bf16' = 'f32',
+): TimedSampling {
+  const storageOf: StorageOf = (parameter) => (isWeightMatrix(parameter) ? storage : 'f32');
+  const load = (targets: readonly TensorTarget[]): void => initialize(config, 1, targets.map(rounding));
+  const decoder = Decoder.create(device, config, load, 1, storageOf);
   const isRead = ({ role }: Parameter): boolean =>
     role !== 'position embedding' && (role !== 'token embedding' || config.tieWordEmbeddings);
   return {
     bytesPerToken: parameterTable(config)
       .filter(isRead)
-      .reduce((bytes, { shape }) => bytes + 4 * elements(shape), 0),
+      .reduce((bytes, parameter) => bytes + bytesOf(elements(parameter.shape), storageOf(parameter)), 0),
     async run(tokens) {
       const options = { maxTokens: tokens, seed: 1, temperature: 1, topK: 0, topP: 1 };
       const start = performance.now();
@@ -58,6 +71,14 @@ export function startSampling(device: Device, { config }: Pick<TimedModel, 'conf
       return (performance.now() - start) / 1000;
     },
   };
+}
+
+/** A target for float32, which are rounded if the tensor is stored in bfloat16. */
+function rounding(target: TensorTarget): TensorTarget {
+  const half = halfTargetOf(target);
+  if (half === undefined) return target;
+  const write = (numbers: Float32Array, start = 0): void => half.write(toBfloat16(numbers), start);
+  return { name: target.name, shape: target.shape, write };
 }
 
 /** Token counts of `generationSeconds`: prompt and decoded. */

@@ -78,6 +78,10 @@ export interface Parameter {
 export const isLinearWeight = ({ role }: Parameter): boolean =>
   role === 'linear weight' || role === 'transposed linear weight';
 
+/** The parameter is a matrix of a linear layer, the token embedding or the output head: most of a model. */
+export const isWeightMatrix = (parameter: Parameter): boolean =>
+  isLinearWeight(parameter) || parameter.role === 'token embedding' || parameter.role === 'output head';
+
 /** Never trained: computed instead of learned. */
 export const isFixed = ({ init }: Parameter): boolean => init.kind === 'sinusoidal';
 

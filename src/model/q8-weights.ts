@@ -1,5 +1,5 @@
 import { Q8_BLOCK } from '../engine/q8.ts';
-import type { Parameter } from './parameter.ts';
+import { isWeightMatrix, type Parameter } from './parameter.ts';
 import type { StorageOf } from './placement.ts';
 
 /**
@@ -16,9 +16,8 @@ export const inQ8 =
   };
 
 /** The numbers in a row of a matrix as GEMV reads it, [out,in]; undefined for other parameters. */
-function rowLength({ role, shape }: Parameter): number | undefined {
+function rowLength(parameter: Parameter): number | undefined {
+  const { role, shape } = parameter;
   if (role === 'linear weight') return shape[0]; // stored as [in,out], and transposed as it is loaded
-  const isMatrix =
-    role === 'token embedding' || role === 'output head' || role === 'transposed linear weight';
-  return isMatrix ? shape[1] : undefined;
+  return isWeightMatrix(parameter) ? shape[1] : undefined;
 }

@@ -134,6 +134,12 @@ export class Scratch {
     if (length > this.#memory.length) this.#memory = new Float32Array(length);
     return this.#memory.subarray(0, length);
   }
+
+  /** Room for 16-bit numbers in the same memory. */
+  takeHalves(length: number): Uint16Array {
+    const { buffer } = this.take(Math.ceil(length / 2));
+    return new Uint16Array(buffer, 0, length);
+  }
 }
 
 /**
@@ -141,24 +147,40 @@ export class Scratch {
  *
  * @param scratch may be shared by targets that are written one after the other
  */
-export function gathered(
+export const gathered = (
   { name, shape }: Named,
   scratch: Scratch,
   use: (whole: Float32Array) => void,
+): TensorTarget => ({
+  name,
+  shape,
+  write: collect(elements(shape), (length) => scratch.take(length), use),
+});
+
+/** The same for a tensor that is stored in 16 bits. */
+export function gatheredHalf(
+  { name, shape, write }: DeviceTensor,
+  storage: HalfStorage,
+  { scratch, use }: { readonly scratch: Scratch; readonly use: (whole: Uint16Array) => void },
 ): TensorTarget {
-  const length = elements(shape);
+  const half = { storage, write: collect(elements(shape), (length) => scratch.takeHalves(length), use) };
+  return { name, shape, write, half };
+}
+
+/** Copies numbers that arrive in pieces to memory of `take`, and calls `use` when all `length` are there. */
+function collect<T extends Float32Array | Uint16Array>(
+  length: number,
+  take: (length: number) => T,
+  use: (whole: T) => void,
+): (numbers: T, start?: number) => void {
   let missing = length;
-  return {
-    name,
-    shape,
-    write(numbers, start = 0) {
-      const whole = scratch.take(length);
-      whole.set(numbers, start);
-      missing -= numbers.length;
-      if (missing > 0) return;
-      missing = length;
-      use(whole);
-    },
+  return (numbers, start = 0) => {
+    const whole = take(length);
+    whole.set(numbers, start);
+    missing -= numbers.length;
+    if (missing > 0) return;
+    missing = length;
+    use(whole);
   };
 }
 

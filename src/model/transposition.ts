@@ -5,7 +5,7 @@
 import type { Device } from '../engine/device.ts';
 import type { PlacedModel } from './placement.ts';
 import { tensorsOf } from './placement.ts';
-import { gathered, Scratch, type TensorTarget } from './tensor.ts';
+import { gathered, gatheredHalf, Scratch, type TensorTarget } from './tensor.ts';
 
 /** A model as `transposingTargets` leaves it in memory. */
 export const transposed = (model: PlacedModel): PlacedModel => ({ ...model, transposed: true });
@@ -24,16 +24,32 @@ export function transposingTargets(device: Device, model: PlacedModel): TensorTa
   return tensorsOf(device, model.block, model.region).map((tensor, i) => {
     const { role, shape } = model.block.parameters[i].parameter;
     if (role !== 'linear weight') return tensor;
+    const [rows, columns] = shape;
+    const { half } = tensor;
+    if (half !== undefined)
+      return gatheredHalf(tensor, half.storage, {
+        scratch: whole,
+        use(x) {
+          const y = result.takeHalves(x.length);
+          transpose(x, rows, columns, y);
+          half.write(y, 0);
+        },
+      });
     return gathered(tensor, whole, (x) => {
       const y = result.take(x.length);
-      transpose(x, shape[0], shape[1], y);
+      transpose(x, rows, columns, y);
       tensor.write(y);
     });
   });
 }
 
 /** Writes x [rows,columns] to y [columns,rows], in squares small enough for both to stay in the L1 cache. */
-export function transpose(x: Float32Array, rows: number, columns: number, y: Float32Array): void {
+export function transpose<T extends Float32Array | Uint16Array>(
+  x: T,
+  rows: number,
+  columns: number,
+  y: T,
+): void {
   const side = 16;
   for (let top = 0; top < rows; top += side)
     for (let left = 0; left < columns; left += side)

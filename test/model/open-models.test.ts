@@ -16,6 +16,7 @@ import { readActivations } from '../../src/inspect/activations.ts';
 import { readWeights } from '../../src/inspect/weights.ts';
 import { architectureOf } from '../../src/model/architectures/registry.ts';
 import { rotation, type LlamaConfig } from '../../src/model/architectures/llama-config.ts';
+import { isWeightMatrix } from '../../src/model/parameter.ts';
 import { elements, parameterTable } from '../../src/model/parameters.ts';
 import { placeModel, tensorsOf } from '../../src/model/placement.ts';
 import { hostTensor, type TensorTarget } from '../../src/model/tensor.ts';
@@ -28,6 +29,10 @@ import { openModels, writeOpenModel } from '../fixtures/open-models.ts';
 const root = mkdtempSync(join(tmpdir(), 'open-models-'));
 const { ids, starts, models, scalings } = openModels;
 const names = Object.keys(models);
+
+/** A GPT-2, whose linear weights are stored as [in,out] and transposed for decoding. */
+const gpt2 = { model_type: 'gpt2', vocab_size: 24, n_positions: 32, n_embd: 24, n_layer: 2, n_head: 2 };
+const fieldsOf = (name: string): object => (name === 'gpt2' ? gpt2 : models[name].config);
 
 const configOf = (fields: object): LlamaConfig =>
   fromConfigJson(JSON.stringify(fields), 'config.json').config as LlamaConfig;
@@ -82,14 +87,14 @@ describe.each(['reference float32', 'wasm simd'])('on %s', (backend) => {
 describe.each(['F16', 'BF16'] as const)('weights in %s', (dtype) => {
   const written = (name: string): string => {
     const folder = join(root, `${name} ${dtype}`);
-    writeOpenModel(folder, models[name].config, dtype);
+    writeOpenModel(folder, fieldsOf(name), dtype);
     return folder;
   };
 
-  test.each(['llama, biases, wide heads', 'qwen3'])(
+  test.each(['llama, biases, wide heads', 'qwen3', 'gpt2'])(
     'are kept as they are by a model that is only read, with the same results: %s',
     async (name) => {
-      writeOpenModel(join(root, name), models[name].config);
+      writeOpenModel(join(root, name), fieldsOf(name));
       const results: Float32Array[][] = [];
       const sizes: number[] = [];
       for (const folder of [join(root, name), written(name)]) {
@@ -114,7 +119,7 @@ describe.each(['F16', 'BF16'] as const)('weights in %s', (dtype) => {
       }
       expect(results[1]).toEqual(results[0]);
       const { config } = openModelFolder(written(name));
-      const matrices = parameterTable(config).filter(({ shape }) => shape.length === 2);
+      const matrices = parameterTable(config).filter(isWeightMatrix);
       const saved = 2 * matrices.reduce((sum, { shape }) => sum + elements(shape), 0);
       expect(Math.abs(sizes[0] - sizes[1] - saved)).toBeLessThan(64 * matrices.length);
     },
