@@ -117,7 +117,8 @@ export function storageIn(weights: Weights, { config, conversionOf }: DescribedM
   const names = matchTensors(weights, config);
   return (parameter) => {
     const stored = weights.tensors.get(names.get(parameter.name) ?? '');
-    if (!isWeightMatrix(parameter) || stored === undefined || conversionOf?.(parameter) !== undefined) return 'f32';
+    if (!isWeightMatrix(parameter) || stored === undefined || conversionOf?.(parameter) !== undefined)
+      return 'f32';
     return halfStorageOf(stored.dtype) ?? 'f32';
   };
 }
