@@ -182,6 +182,14 @@ export class Assembler {
   vmovupsStore(to: Memory, from: Vector, masking?: Masking): void {
     this.#emit(evex({ map: MAP_0F, prefix: NO_PREFIX, opcode: 0x11 }, from.number, 0, to, masking));
   }
+  /** Loads the lowest 128 bits of a vector, one of the first 16. */
+  movups(to: Vector, from: Memory): void {
+    this.#general(false, [0x0f, 0x10], to.number, from);
+  }
+  /** Stores the lowest 128 bits of a vector, one of the first 16. */
+  movupsStore(to: Memory, from: Vector): void {
+    this.#general(false, [0x0f, 0x11], from.number, to);
+  }
   /** Broadcasts one number from memory to all lanes. */
   vbroadcastss(to: Vector, from: Memory): void {
     this.#emit(evex({ map: MAP_0F38, prefix: PREFIX_66, opcode: 0x18 }, to.number, 0, from, { unit: 4 }));

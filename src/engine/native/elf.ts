@@ -5,6 +5,7 @@
  *     ELF header · program headers · hash table · symbols · names · code      loaded as readable and executable
  *     dynamic section, on the next page                                       loaded as readable and writable
  */
+import { alignUp, ByteWriter } from './byte-writer.ts';
 
 const PAGE = 4096;
 const HEADER = 64;
@@ -23,8 +24,6 @@ const READABLE = 4;
 
 /** Tags of the dynamic section. */
 const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, SYMENT: 11, NULL: 0 } as const;
-
-const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 /** @param functions offset of each function in the code, by name */
 export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<string, number>>): Uint8Array {
@@ -76,29 +75,6 @@ export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<strin
 /** Offset of name `i` in the string table, which begins with an empty name. Names are null-terminated. */
 const nameOffset = (names: readonly string[], i: number): number =>
   names.slice(0, i).reduce((sum, name) => sum + name.length + 1, 1);
-
-/** Writes little-endian numbers at offsets of a file. */
-class ByteWriter {
-  readonly bytes: Uint8Array;
-  readonly #view: DataView;
-
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer);
-  }
-  uint8(at: number, value: number): void {
-    this.#view.setUint8(at, value);
-  }
-  uint16(at: number, value: number): void {
-    this.#view.setUint16(at, value, true);
-  }
-  uint32(at: number, value: number): void {
-    this.#view.setUint32(at, value, true);
-  }
-  uint64(at: number, value: number): void {
-    this.#view.setBigUint64(at, BigInt(value), true);
-  }
-}
 
 function writeHeader(file: ByteWriter, programHeaders: number): void {
   // 7F "ELF", 64 bits, little-endian, version 1, System V

@@ -5,14 +5,15 @@
 import { hash } from 'node:crypto';
 import type { DynamicLibrary } from 'node:ffi';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
 import { blockOffset } from './argument-block.ts';
 import { addressOf, loadFfi } from '../../ffi.ts';
-import { LIBRARY_SHA256 } from './library-hash.ts';
+import { libraryFiles, type Platform } from './library-files.ts';
 import { ProcessorAnswer } from './processor.ts';
 
-const LIBRARY = fileURLToPath(new URL('../../../dist/kernels/avx512.so', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../../dist/kernels/', import.meta.url));
 
 /** The library of this thread. Referenced here because garbage collection of the handle may unload its functions. */
 let library: DynamicLibrary | undefined;
@@ -22,14 +23,16 @@ export type MacroKernel = (thread: number) => void;
 
 /**
  * @param memory the WebAssembly memory, whose address does not change when it grows
- * @param path default: the library of this installation
+ * @param folder of the libraries; default: that of this installation
  * @throws Error that says why machine code cannot be used here
  */
-export function loadMacroKernel(memory: WebAssembly.Memory, path = LIBRARY): MacroKernel {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
-    throw new Error(`it needs Linux on x86-64; this is ${process.platform} on ${process.arch}`);
+export function loadMacroKernel(memory: WebAssembly.Memory, folder = FOLDER): MacroKernel {
+  const file = process.arch === 'x64' ? libraryFiles[process.platform as Platform] : undefined;
+  if (file === undefined)
+    throw new Error(`it needs Linux or Windows on x86-64; this is ${process.platform} on ${process.arch}`);
   const ffi = ffiOfAvx512();
-  checkLibrary(path);
+  const path = join(folder, file.name);
+  checkLibrary(path, file.sha256);
   library ??= new ffi.DynamicLibrary(path);
   const answer = library.getFunction('processorCheck', { arguments: [], return: 'uint32' })();
   if (answer === ProcessorAnswer.lacksAvx512) throw new Error(NO_AVX512);
@@ -60,7 +63,8 @@ function ffiOfAvx512(): typeof import('node:ffi') {
   try {
     return loadFfi();
   } catch (error) {
-    if (process.permission === undefined && !/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1')))
+    const isListed = process.platform === 'linux' && process.permission === undefined;
+    if (isListed && !/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1')))
       throw new Error(NO_AVX512, { cause: error });
     throw error;
   }
@@ -71,8 +75,7 @@ function ffiOfAvx512(): typeof import('node:ffi') {
  *
  * @throws Error if it is missing or not the one this program was built with
  */
-function checkLibrary(path: string): void {
+function checkLibrary(path: string, sha256: string): void {
   const actual = hash('sha256', readFileSync(path));
-  if (actual !== LIBRARY_SHA256)
-    throw new Error(`${path} is not the library that this version was built with`);
+  if (actual !== sha256) throw new Error(`${path} is not the library that this version was built with`);
 }

@@ -2,11 +2,11 @@
  * The AVX-512 macro-kernel: C (+)= A·B + bias for packed A and B, the counterpart of src/kernels/gemm/macro-kernel.ts, which
  * fills in its argument block. A pair of panels of B stays in cache while it is multiplied with all panels of A.
  *
- * A function that takes the address of the block in rdi and returns nothing (System V calling convention:
- * rbx, rbp and r12 to r15 are callee-saved).
+ * A function that takes the address of the block and returns nothing.
  */
 import type { Assembler, Label } from './assembler.ts';
 import { blockOffset, type BlockField } from './argument-block.ts';
+import { enter, leave, type CallingConvention, type Prologue } from './calling-convention.ts';
 import {
   columnMask,
   microKernel,
@@ -15,9 +15,9 @@ import {
   registers,
   TILE_PANELS,
 } from './micro-kernel.ts';
-import { at, r12, r13, r14, r15, r9, rax, rbp, rbx, rdx, type General } from './operands.ts';
+import { at, r12, r13, r14, r15, r9, rax, rbp, rbx, rdi, rdx, rsi, type General } from './operands.ts';
 
-const saved = [rbx, rbp, r12, r13, r14, r15];
+const changed = { registers: [rbx, rbp, rsi, rdi, r12, r13, r14, r15], vectors: true };
 const ROWS = TILE_PANELS * PANEL_ROWS;
 const COLUMNS = TILE_PANELS * PANEL_COLUMNS;
 const TILE_BYTES = 4 * COLUMNS;
@@ -31,8 +31,9 @@ const columnC = rdx;
 const { block, panelA, panelB, tileC, strideC, bias } = registers;
 
 /** Appends the function's code. */
-export function macroKernel(asm: Assembler): void {
-  for (const register of saved) asm.push(register);
+export function macroKernel(asm: Assembler, convention: CallingConvention): Prologue {
+  const prologue = enter(asm, convention, changed);
+  if (convention.argument !== block) asm.mov(block, convention.argument);
   asm.mov32(strideC, at(block, blockOffset('strideC')));
   asm.mov32(registers.k, at(block, blockOffset('k')));
   asm.mov32(columnsLeft, at(block, blockOffset('columns')));
@@ -52,9 +53,8 @@ export function macroKernel(asm: Assembler): void {
   asm.place(narrow); // only one panel of B is left
   forEachTile(asm, 1);
   asm.place(end);
-  for (const register of [...saved].reverse()) asm.pop(register);
-  asm.vzeroupper();
-  asm.ret();
+  leave(asm, convention, changed);
+  return prologue;
 }
 
 /** Loads an address field. Clobbers rax. */

@@ -3,6 +3,7 @@
  * only, and is called before anything else in the library (Intel SDM, volume 1, section 15.2).
  */
 import type { Assembler, Label } from './assembler.ts';
+import { enter, leave, type CallingConvention, type Prologue } from './calling-convention.ts';
 import { rax, rbx, rcx, type General } from './operands.ts';
 
 /** Return values of the function. */
@@ -16,12 +17,15 @@ const AVX512F = 1 << 16;
 /** XCR0: the operating system saves SSE and AVX registers, masks, and both parts of the 512-bit registers. */
 const VECTOR_STATES = 0b1110_0110;
 
+/** CPUID clobbers rbx. */
+const changed = { registers: [rbx], vectors: false };
+
 /** Appends the function's code: no argument, returns a `ProcessorAnswer`. */
-export function processorCheck(asm: Assembler): void {
+export function processorCheck(asm: Assembler, convention: CallingConvention): Prologue {
   const lacking = asm.label();
   const unsaved = asm.label();
   const end = asm.label();
-  asm.push(rbx); // callee-saved, and clobbered by CPUID
+  const prologue = enter(asm, convention, changed);
   askProcessor(asm, 0);
   asm.cmpImmediate(rax, 7); // the highest leaf
   asm.jumpIf('less', lacking);
@@ -40,8 +44,8 @@ export function processorCheck(asm: Assembler): void {
   asm.place(unsaved);
   asm.movImmediate(rax, ProcessorAnswer.registersNotSaved);
   asm.place(end);
-  asm.pop(rbx);
-  asm.ret();
+  leave(asm, convention, changed);
+  return prologue;
 }
 
 function askProcessor(asm: Assembler, leaf: number): void {

@@ -111,6 +111,12 @@ const instructions: readonly (readonly [bytes: string, text: string, emit: (asm:
     'vmovups ZMMWORD PTR [r9+0x80],zmm16',
     (asm) => asm.vmovupsStore(at(r9, 128), zmm(16)),
   ],
+  ['0f 10 74 24 10', 'movups xmm6,XMMWORD PTR [rsp+0x10]', (asm) => asm.movups(zmm(6), at(rsp, 16))],
+  [
+    '44 0f 11 bc 24 90 00 00 00',
+    'movups XMMWORD PTR [rsp+0x90],xmm15',
+    (asm) => asm.movupsStore(at(rsp, 144), zmm(15)),
+  ],
   ['62 62 7d 48 18 03', 'vbroadcastss zmm24,DWORD PTR [rbx]', (asm) => asm.vbroadcastss(zmm(24), at(rbx))],
   [
     '62 42 7d 48 18 6f 7f',

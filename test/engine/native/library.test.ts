@@ -2,14 +2,17 @@ import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { blockOffset } from '../../../src/engine/native/argument-block.ts';
 import { sharedLibrary } from '../../../src/engine/native/elf.ts';
-import { LIBRARY_SHA256 } from '../../../src/engine/native/library-hash.ts';
+import { libraryFiles } from '../../../src/engine/native/library-files.ts';
 import { assembleLibrary } from '../../../src/engine/native/library.ts';
 
-const library = assembleLibrary();
+const library = assembleLibrary('linux');
 
-test('the library has the hash that the program expects', () => {
-  expect(hash('sha256', library)).toBe(LIBRARY_SHA256);
-});
+test.each(['linux', 'win32'] as const)(
+  'the library of %s has the hash that the program expects',
+  (platform) => {
+    expect(hash('sha256', assembleLibrary(platform))).toBe(libraryFiles[platform].sha256);
+  },
+);
 
 test('nothing in the library is writable and executable, nor is the stack of a process that loads it', () => {
   const view = new DataView(library.buffer);

@@ -1,0 +1,94 @@
+/**
+ * The two calling conventions of x86-64: System V (AMD64 supplement), that of Linux, and Microsoft's, that of Windows. They
+ * differ in the register of the first argument and in the registers that a function has to leave as they were.
+ */
+import type { Assembler } from './assembler.ts';
+import { at, r12, r13, r14, r15, rbp, rbx, rcx, rdi, rsi, rsp, zmm, type General } from './operands.ts';
+
+/** A function's code at its start, which saves registers. A debugger restores them by it. */
+export interface Prologue {
+  /** Registers pushed on the stack, in this order, each with the length of the code after it. */
+  readonly pushed: readonly { readonly register: General; readonly end: number }[];
+  /** The bytes then reserved on the stack for vectors, the first of which is at its end, in this order. */
+  readonly vectors?: {
+    readonly bytes: number;
+    readonly end: number;
+    readonly saved: readonly { readonly vector: number; readonly end: number }[];
+  };
+  /** Its whole length in bytes. */
+  readonly length: number;
+}
+
+/** A function within assembled code. */
+export interface AssembledFunction {
+  /** Where it begins and ends. */
+  readonly start: number;
+  readonly end: number;
+  readonly prologue: Prologue;
+}
+
+export interface CallingConvention {
+  readonly argument: General;
+  /** General-purpose registers that a caller expects unchanged. */
+  readonly kept: readonly General[];
+  /** Vectors of which a caller expects the lowest 128 bits unchanged. */
+  readonly keptVectors: readonly number[];
+}
+
+export const systemV: CallingConvention = {
+  argument: rdi,
+  kept: [rbx, rbp, r12, r13, r14, r15],
+  keptVectors: [],
+};
+
+export const microsoft: CallingConvention = {
+  argument: rcx,
+  kept: [rbx, rbp, rsi, rdi, r12, r13, r14, r15],
+  keptVectors: [6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+};
+
+const XMM = 16;
+
+/** Registers that a function changes, of those that a convention keeps. */
+export interface Changed {
+  readonly registers: readonly General[];
+  /** Whether it changes vectors. */
+  readonly vectors: boolean;
+}
+
+/** Appends the start of a function, at a multiple of 16 bytes. */
+export function enter(asm: Assembler, convention: CallingConvention, changed: Changed): Prologue {
+  const start = asm.length;
+  const end = (): number => asm.length - start;
+  const pushed = savedRegisters(convention, changed).map((register) => {
+    asm.push(register);
+    return { register, end: end() };
+  });
+  const kept = changed.vectors ? convention.keptVectors : [];
+  if (kept.length === 0) return { pushed, length: end() };
+  const bytes = vectorBytes(pushed.length, kept.length);
+  asm.addImmediate(rsp, -bytes);
+  const reserved = end();
+  const saved = kept.map((vector, i) => {
+    asm.movupsStore(at(rsp, XMM * i), zmm(vector));
+    return { vector, end: end() };
+  });
+  return { pushed, vectors: { bytes, end: reserved, saved }, length: end() };
+}
+
+/** Appends the end of a function that was entered with the same arguments. */
+export function leave(asm: Assembler, convention: CallingConvention, changed: Changed): void {
+  const registers = savedRegisters(convention, changed);
+  if (changed.vectors) asm.vzeroupper();
+  const kept = changed.vectors ? convention.keptVectors : [];
+  kept.forEach((vector, i) => asm.movups(zmm(vector), at(rsp, XMM * i)));
+  if (kept.length > 0) asm.addImmediate(rsp, vectorBytes(registers.length, kept.length));
+  for (const register of registers.toReversed()) asm.pop(register);
+  asm.ret();
+}
+
+const savedRegisters = ({ kept }: CallingConvention, { registers }: Changed): readonly General[] =>
+  kept.filter((register) => registers.includes(register));
+
+/** Room for vectors that aligns them: the stack is 8 bytes beyond a multiple of 16 where a function starts. */
+const vectorBytes = (pushed: number, vectors: number): number => XMM * vectors + (pushed % 2 === 0 ? 8 : 0);
