@@ -5,17 +5,20 @@
 import type { Assembler } from './assembler.ts';
 import { at, r12, r13, r14, r15, rbp, rbx, rcx, rdi, rsi, rsp, zmm, type General } from './operands.ts';
 
-/** A function's code at its start, which saves registers. A debugger restores them by it. */
+/**
+ * What a function's first instructions saved, from which Windows unwinds the stack. `end` is where the instruction that did it
+ * ends, in bytes from the start of the function.
+ */
 export interface Prologue {
-  /** Registers pushed on the stack, in this order, each with the length of the code after it. */
+  /** General-purpose registers, in the order in which they were pushed. */
   readonly pushed: readonly { readonly register: General; readonly end: number }[];
-  /** The bytes then reserved on the stack for vectors, the first of which is at its end, in this order. */
+  /** Bytes reserved on the stack after that, and the vectors stored there, 16 bytes each from the lowest address on. */
   readonly vectors?: {
     readonly bytes: number;
     readonly end: number;
     readonly saved: readonly { readonly vector: number; readonly end: number }[];
   };
-  /** Its whole length in bytes. */
+  /** Length of these instructions in bytes. */
   readonly length: number;
 }
 
@@ -56,7 +59,7 @@ export interface Changed {
   readonly vectors: boolean;
 }
 
-/** Appends the start of a function, at a multiple of 16 bytes. */
+/** Appends the start of a function: saves the registers that it changes and the caller keeps. */
 export function enter(asm: Assembler, convention: CallingConvention, changed: Changed): Prologue {
   const start = asm.length;
   const end = (): number => asm.length - start;
