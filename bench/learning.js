@@ -44,7 +44,7 @@ const recipes = {
   'Qwen3, Muon': ['--arch', 'qwen3', ...muon],
   'Qwen3, Muon as published': published,
   "Qwen3, Muon, GPT-2's initialization": ['--arch', 'qwen3', ...muon, '--initialization', 'gpt2'],
-  // The first row of docs/recipe.md with this number of steps.
+  // The last row of docs/recipe-experiments.md#which-architecture-and-optimizer.
   'Qwen3, Muon as published, at 6e-3': [...published, '--learning-rate', '6e-3'],
 };
 /** 4 layers of 128 channels, 768 tokens per step. */

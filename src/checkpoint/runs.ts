@@ -1,6 +1,6 @@
 /** Finds runs by name. Each is a folder under checkpoints/; run.ts describes its content. */
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, isAbsolute, join, normalize } from 'node:path';
 import { holds, isSystemError, UserError } from '../errors.ts';
 import { optionName, trainCall } from '../messages.ts';
 import { shellQuoted } from '../shell-quote.ts';
@@ -45,7 +45,7 @@ function runName(corpus: string): string {
 
 /** Resolves a run or model given by path or, if there is none at the path, by name under checkpoints/. */
 export function resolveRun(name: string): string {
-  if (name === '') return name; // not checkpoints/ itself
+  if (name === '' || isAbsolute(name) || normalize(name).startsWith('..')) return name; // no name of a run
   const run = join(RUNS, name);
   return existsSync(run) && (!existsSync(name) || (isWithoutModel(name) && !isWithoutModel(run)))
     ? run

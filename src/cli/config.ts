@@ -39,7 +39,8 @@ export function applyConfigFile(command: Command, path: string): void {
   const entries = recorded ? withFormerValues(read, changes) : read;
   const left =
     recorded && isRun(command) ? naming(path, () => leftOut(command, entries, changes)) : new Set();
-  const names = Object.entries(entries).flatMap(([key, value]) => (value === null ? [] : [camelCase(key)]));
+  const isSet = (value: unknown): boolean => value !== null && value !== false; // a switch that is off conflicts with nothing
+  const names = Object.entries(entries).flatMap(([key, value]) => (isSet(value) ? [camelCase(key)] : []));
   if (!recorded) naming(path, () => refuseConflicts(command, new Set(names)));
   for (const [key, value] of Object.entries(entries)) {
     const name = camelCase(key);

@@ -147,7 +147,12 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     }),
   );
   reportUnused(forecast.rejected);
-  for (const warning of warningsAbout(forecast)) warn(warning);
+  // With a number of tokens, the text may be a sample of the one that is planned for.
+  const { text, ...withoutText } = forecast;
+  for (const warning of warningsAbout(
+    tokens === undefined ? { ...withoutText, text } : { ...withoutText, text: undefined },
+  ))
+    warn(warning);
   warnOfReplacements(forecast.text?.replacements ?? [], forecast.settings.encoding);
   const steps = hosts === undefined ? [] : forecastHosts(forecast, options, hosts, network);
   if (json)

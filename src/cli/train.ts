@@ -5,6 +5,7 @@ import { defaultThreads } from '../engine/wasm.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { formatCountOf } from '../format.ts';
 import { trainCall } from '../messages.ts';
+import { isModelOpen } from '../train/budget.ts';
 import type { TrainModelOptions } from '../train/settings.ts';
 import type { TrainEvent } from '../train/events.ts';
 import { trainModel, type TrainResult } from '../train/train-model.ts';
@@ -172,8 +173,9 @@ async function printResult(
 
 /** For a number of steps and nothing else about the model: a run with a time limit would train another one. */
 function noticeOfUnchosenRecipe({ maxIters, ...options }: TrainModelOptions): void {
-  const names = ['preset', 'arch', 'nLayer', 'nEmbd', 'optimizer', 'initFrom', 'resume'] as const;
-  if (maxIters === undefined || names.some((name) => options[name] !== undefined)) return;
+  const names = ['nHead', 'blockSize', 'arch', 'optimizer', 'initFrom', 'resume'] as const;
+  const isOpen = isModelOpen(options) && names.every((name) => options[name] === undefined);
+  if (maxIters === undefined || !isOpen) return;
   notice(
     "With a number of steps, model and optimizer are nanoGPT's. --minutes N chooses ones that learn more in the time.",
   );

@@ -8,9 +8,9 @@ import { generate } from '../generate/generate.ts';
 import { toBfloat16 } from '../half-precision.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
 import { initialize } from '../model/initialize.ts';
-import { elements, parameterTable } from '../model/parameters.ts';
+import { elements, isLookedUp, parameterTable } from '../model/parameters.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { isLinearWeight, isWeightMatrix, type Parameter } from '../model/parameter.ts';
+import { isLinearWeight, isWeightMatrix } from '../model/parameter.ts';
 import type { StorageOf } from '../model/placement.ts';
 import { halfTargetOf, type TensorTarget } from '../model/tensor.ts';
 import type { TimedModel } from '../train/timed-training.ts';
@@ -58,11 +58,9 @@ export function startSampling(
   const storageOf: StorageOf = (parameter) => (isWeightMatrix(parameter) ? storage : 'f32');
   const load = (targets: readonly TensorTarget[]): void => initialize(config, 1, targets.map(rounding));
   const decoder = Decoder.create(device, config, load, 1, storageOf);
-  const isRead = ({ role }: Parameter): boolean =>
-    role !== 'position embedding' && (role !== 'token embedding' || config.tieWordEmbeddings);
   return {
     bytesPerToken: parameterTable(config)
-      .filter(isRead)
+      .filter((parameter) => !isLookedUp(parameter, config))
       .reduce((bytes, parameter) => bytes + bytesOf(elements(parameter.shape), storageOf(parameter)), 0),
     async run(tokens) {
       const options = { maxTokens: tokens, seed: 1, temperature: 1, topK: 0, topP: 1 };

@@ -33,11 +33,12 @@ export const costlyParameters = (config: ModelConfig): number =>
 
 const costOf = (p: Parameter): number => (isFixed(p) ? 0 : (p.isTrained ? 1 : 2 / 3) * elements(p.shape));
 
-/** The same without embeddings of which each token only reads a row: those that multiply every token. */
+/** As `costlyParameters`, without embeddings, of which a token only reads one row. */
 export const multipliedParameters = (config: ModelConfig): number =>
   parameterTable(config).reduce((sum, p) => sum + (isLookedUp(p, config) ? 0 : costOf(p)), 0);
 
-const isLookedUp = ({ role }: Parameter, { tieWordEmbeddings }: ModelConfig): boolean =>
+/** The parameter is a table of which a token reads one row. */
+export const isLookedUp = ({ role }: Parameter, { tieWordEmbeddings }: ModelConfig): boolean =>
   role === 'position embedding' || (role === 'token embedding' && !tieWordEmbeddings);
 
 /** Parameters by part; they add up to the total. A tied output head counts as token embedding. */

@@ -135,7 +135,7 @@ export class Scratch {
     return this.#memory.subarray(0, length);
   }
 
-  /** Room for 16-bit numbers in the same memory. */
+  /** As `take`, for 16-bit numbers. */
   takeHalves(length: number): Uint16Array {
     const { buffer } = this.take(Math.ceil(length / 2));
     return new Uint16Array(buffer, 0, length);
@@ -157,7 +157,7 @@ export const gathered = (
   write: collect(elements(shape), (length) => scratch.take(length), use),
 });
 
-/** The same for a tensor that is stored in 16 bits. */
+/** As `gathered`, for a tensor that is stored in 16 bits. */
 export function gatheredHalf(
   { name, shape, write }: DeviceTensor,
   storage: HalfStorage,

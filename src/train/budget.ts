@@ -2,12 +2,12 @@
  * Runs with a time limit instead of a number of steps: everything else, from the model to the number of steps, is chosen from
  * the corpus, the speed of this computer and the time. The choices become options, which reproduce the run.
  */
-import { checkLength } from '../data/batches.ts';
 import { lazyBackend, type LazyBackend } from '../engine/backend.ts';
 import { gpuMemoryLimit } from '../engine/device-choice.ts';
 import { UsageError } from '../errors.ts';
 import { optionName } from '../messages.ts';
 import { gpt2Defaults } from '../model/architectures/gpt2.ts';
+import { checkTraining } from './check-text.ts';
 import { chooseModel, maxSteps, type ComputeFor } from './choose-model.ts';
 import { EVALUATION_SHARE, expectedCosts, FORWARD_SHARE } from './expected-costs.ts';
 import { extendRun } from './extension.ts';
@@ -201,7 +201,7 @@ export async function fitToBudget(
   const chosen = { ...choice, ...given, ...split };
   const settings = resolveOptions(chosen);
   const config = modelConfig(settings, facts.vocabSize);
-  checkLength(data.train, config.blockSize);
+  checkTraining(data, settings, config.blockSize);
   const shape = trainingShape(settings, config);
   const limits = memoryLimits(engine.threads);
   checkStateMemory(shape, limits);

@@ -25,12 +25,17 @@ export function checkText(
   if (settings.documentMask) checkDocuments(data, isResumed);
 }
 
-function checkTraining({ train, validation }: Splits, { valFile }: Settings, blockSize: number): void {
+/** @throws UsageError if the training split is shorter than a context */
+export function checkTraining(
+  { train, validation }: Pick<TrainingData, 'train' | 'validation'>,
+  { valFile }: Pick<Settings, 'valFile'>,
+  blockSize: number,
+): void {
   const isMostlyValidation = valFile === undefined && validation.length > train.length;
   if (train.length <= blockSize && isMostlyValidation && train.length + validation.length > 2 * blockSize)
     throw new UsageError(
       'text-too-short',
-      `${formatCountOf(train.length, 'token')} to train on are fewer than the ${blockSize + 1} that a ${optionName('blockSize')} of ${blockSize} needs`,
+      `the training split has ${formatCountOf(train.length, 'token')}; a ${optionName('blockSize')} of ${blockSize} needs at least ${blockSize + 1}`,
       { hint: `use a smaller ${optionName('valFraction')}` },
     );
   checkLength(train, blockSize);

@@ -1,5 +1,6 @@
 /** Recorded options that were not given but followed from others, for a new run in which those others change. */
 import { isDeepStrictEqual } from 'node:util';
+import { architectureNames } from '../model/architectures/registry.ts';
 import { optionsOf, optionTable } from './options.ts';
 import { DEFAULT_ARCHITECTURE } from './options/model.ts';
 import { resolveOptions, type TrainModelOptions } from './settings.ts';
@@ -23,6 +24,7 @@ const OF_VOCABULARY: ReadonlySet<string> = new Set([
  */
 export function outdatedDefaults(recorded: Options, changes: Options): ReadonlySet<string> {
   const kept: Record<string, unknown> = { ...optionsFromJson(recorded) };
+  if (!architectureNames().includes(String(kept['arch'] ?? DEFAULT_ARCHITECTURE))) return new Set(); // refused later
   const settings = resolved(kept);
   const implied: string[] = [];
   for (const name of optionTable().keys()) {
@@ -32,10 +34,11 @@ export function outdatedDefaults(recorded: Options, changes: Options): ReadonlyS
     delete kept[name];
     implied.push(name);
   }
-  const next = resolved({ ...kept, ...among(changes, settings) });
+  const next = lengthsOf(changes).map((length) => resolved({ ...kept, ...ofTable(changes), ...length }));
   const startsFromModel = changes['initFrom'] !== undefined && kept['initFrom'] === undefined;
   const isOutdated = (name: string): boolean =>
-    !isDeepStrictEqual(next[name], settings[name]) || (startsFromModel && isOfModel(name));
+    next.some((each) => !isDeepStrictEqual(each[name], settings[name])) ||
+    (startsFromModel && isOfModel(name));
   return new Set(implied.filter((name) => changes[name] === undefined && isOutdated(name)));
 }
 
@@ -43,14 +46,12 @@ export function outdatedDefaults(recorded: Options, changes: Options): ReadonlyS
 const isOfModel = (name: string): boolean =>
   ['tokenizer', 'learningRate', 'minLr'].includes(name) || optionTable().get(name)?.group === 'Model';
 
-/** The options of the table. A time limit stands for another number of steps. */
-function among({ minutes, ...changes }: Options, { maxIters }: Options): Options {
-  const known = Object.entries(changes).filter(([name]) => optionTable().has(name));
-  return {
-    ...(minutes !== undefined && { maxIters: maxIters === 1 ? 1000 : 1 }),
-    ...Object.fromEntries(known),
-  };
-}
+const ofTable = (changes: Options): Options =>
+  Object.fromEntries(Object.entries(changes).filter(([name]) => optionTable().has(name)));
+
+/** The length of the new run, if it changes. With a time limit it is not known yet: a default of no other length stays. */
+const lengthsOf = ({ minutes }: Options): Options[] =>
+  minutes === undefined ? [{}] : [{ maxIters: 1 }, { maxIters: 1e9 }];
 
 /** All settings by name; undefined those that do not apply to the architecture. */
 function resolved(options: Options): Options {

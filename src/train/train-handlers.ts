@@ -13,6 +13,7 @@ import type { TextChange } from './new-text.ts';
 import type { SaveFailure } from './session/checkpoint-writer.ts';
 import type { Settings } from './settings.ts';
 import type { CorpusDescription } from './tokenized-corpus.ts';
+import type { TokenCounts } from './training-data.ts';
 
 /** Description of a run before step 0. */
 export interface RunDescription {
@@ -22,7 +23,7 @@ export interface RunDescription {
   readonly corpus: CorpusDescription;
   /** The text of the validation file, if given. */
   readonly validationCorpus: CorpusDescription | undefined;
-  readonly tokens: { readonly train: number; readonly validation: number; readonly unknown: number };
+  readonly tokens: TokenCounts;
   /** The tokens of both splits, which can be read until the run has ended: until `trainModel` returns. */
   readonly split: Split;
   /** For the corpus and the validation file; none for a token file. */

@@ -50,21 +50,30 @@ export interface TrainingData {
   readonly validationSha256: string | undefined;
   /** Number of `<unk>` tokens. */
   readonly unknown: number;
+  /** Those of the validation file. */
+  readonly unknownInValidation?: number | undefined;
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
   /** Closes a token file. */
   close(): void;
 }
 
-/** The numbers of tokens, `<unk>` in both splits. */
+/** Numbers of tokens, of `<unk>` in both splits and in the validation file. */
+export type TokenCounts = Pick<TrainingData, 'unknown' | 'unknownInValidation'> & {
+  readonly train: number;
+  readonly validation: number;
+};
+
 export const countTokens = ({
   train,
   validation,
   unknown,
-}: Pick<TrainingData, 'train' | 'validation' | 'unknown'>) => ({
+  unknownInValidation,
+}: Pick<TrainingData, 'train' | 'validation' | 'unknown' | 'unknownInValidation'>): TokenCounts => ({
   train: train.length,
   validation: validation.length,
   unknown,
+  unknownInValidation,
 });
 
 /**
@@ -111,6 +120,7 @@ function split(
   return {
     ...found,
     unknown: found.unknown + validation.unknown,
+    unknownInValidation: validation.unknown,
     replacements: [...found.replacements, replacementsIn(corpus)],
     train: ids,
     validation: inMemory(validation.ids, validation.counted),

@@ -156,6 +156,13 @@ const table: readonly (readonly [name: string, line: string, ...Refusal])[] = [
     '--val-fraction',
   ],
   [
+    'a validation split that leaves too little, in a run with a time limit',
+    'train ./corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 64 --val-fraction 0.99 --minutes 1',
+    2,
+    'text-too-short',
+    'the training split has … --block-size of 64 needs at least 65 … smaller --val-fraction',
+  ],
+  [
     'a text too short for a validation split',
     `train ./short.txt ${TINY} --block-size 14 --val-fraction 0.06`,
     2,

@@ -71,6 +71,11 @@ describe('--config', () => {
     await expect(refused).rejects.toThrow(failure(errorCode, path('run.json'), ...mentioned));
   });
 
+  test('a switch that is off conflicts with nothing', async () => {
+    const { options } = await given('train a.txt', { quiet: true, verbose: false });
+    expect(options).toMatchObject({ quiet: true });
+  });
+
   test('refuses options that cannot be combined, as the command line does', async () => {
     await expect(given('train a.txt', { 'max-iters': 5, minutes: 1 })).rejects.toThrow(
       failure('conflicting-options', path('run.json'), '--max-iters', '--minutes'),

@@ -47,6 +47,9 @@ test('a folder without a model does not hide a run of its name', async () => {
   expect(resolveRun('names-1')).toBe('names-1');
   rmSync('names-1', { recursive: true });
   for (const name of ['.', '..', 'names.txt', '']) expect(resolveRun(name)).toBe(name);
+  writeFileSync('config.json', '{}'); // checkpoints/.. is a model, but not a run of that name
+  for (const name of ['..', '../elsewhere', '/']) expect(resolveRun(name)).toBe(name);
+  rmSync('config.json');
 });
 
 test('a config is a run by its name under checkpoints/, too', async () => {

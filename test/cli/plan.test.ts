@@ -220,6 +220,9 @@ test('a plan gives the warnings about its text that a training run gives', async
   expect(chosen.stderr).not.toContain('memorize');
   const given = await at('plan han.txt --preset baby --max-iters 1000');
   expect(given.stderr).toMatch(/^warning: .* the model will memorize the text/m);
+  const sampled = await at('plan han.txt --preset baby --tokens 300e9 --optimizer sgd --beta1 0.5');
+  expect(sampled.stderr).toMatch(/^warning: .*--beta1/m);
+  expect(sampled.stderr).not.toContain('memorize'); // the text may be a sample of the one planned for
 });
 
 test('a plan gives the warnings of a training run on as many ranks', async () => {

@@ -80,7 +80,8 @@ export function warningsBefore(run: UpcomingRun): string[] {
 /** A new vocabulary may omit rare tokens; that of a starting model lacks what its training text lacked. */
 function aboutUnknown(run: UpcomingRun): string[] {
   const { tokens, settings } = run;
-  if (hasWholeVocabulary(run) && settings.valFile !== undefined) {
+  const isInValidationOnly = tokens.unknown > 0 && tokens.unknown === tokens.unknownInValidation;
+  if (hasWholeVocabulary(run) && isInValidationOnly) {
     const share = tokens.unknown / tokens.validation;
     if (share <= MAX_UNKNOWN) return [];
     return [

@@ -1,6 +1,6 @@
 /**
  * The two calling conventions of x86-64: System V (AMD64 supplement), that of Linux, and Microsoft's, that of Windows. They
- * differ in the register of the first argument and in the registers that a function has to leave as they were.
+ * differ in the register of the first argument and in the callee-saved registers.
  */
 import type { Assembler } from './assembler.ts';
 import { at, r12, r13, r14, r15, rbp, rbx, rcx, rdi, rsi, rsp, zmm, type General } from './operands.ts';
@@ -32,34 +32,32 @@ export interface AssembledFunction {
 
 export interface CallingConvention {
   readonly argument: General;
-  /** General-purpose registers that a caller expects unchanged. */
-  readonly kept: readonly General[];
-  /** Vectors of which a caller expects the lowest 128 bits unchanged. */
-  readonly keptVectors: readonly number[];
+  readonly calleeSaved: readonly General[];
+  /** Numbers of the vectors of which the lowest 128 bits are callee-saved. */
+  readonly calleeSavedVectors: readonly number[];
 }
 
 export const systemV: CallingConvention = {
   argument: rdi,
-  kept: [rbx, rbp, r12, r13, r14, r15],
-  keptVectors: [],
+  calleeSaved: [rbx, rbp, r12, r13, r14, r15],
+  calleeSavedVectors: [],
 };
 
 export const microsoft: CallingConvention = {
   argument: rcx,
-  kept: [rbx, rbp, rsi, rdi, r12, r13, r14, r15],
-  keptVectors: [6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+  calleeSaved: [rbx, rbp, rsi, rdi, r12, r13, r14, r15],
+  calleeSavedVectors: [6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
 };
 
 const XMM = 16;
 
-/** Registers that a function changes, of those that a convention keeps. */
+/** Registers that a function changes, of those that are callee-saved in either convention. */
 export interface Changed {
   readonly registers: readonly General[];
-  /** Whether it changes vectors. */
-  readonly vectors: boolean;
+  readonly changesVectors: boolean;
 }
 
-/** Appends the start of a function: saves the registers that it changes and the caller keeps. */
+/** Appends the start of a function: saves the callee-saved registers that it changes. */
 export function enter(asm: Assembler, convention: CallingConvention, changed: Changed): Prologue {
   const start = asm.length;
   const end = (): number => asm.length - start;
@@ -67,7 +65,7 @@ export function enter(asm: Assembler, convention: CallingConvention, changed: Ch
     asm.push(register);
     return { register, end: end() };
   });
-  const kept = changed.vectors ? convention.keptVectors : [];
+  const kept = changed.changesVectors ? convention.calleeSavedVectors : [];
   if (kept.length === 0) return { pushed, length: end() };
   const bytes = vectorBytes(pushed.length, kept.length);
   asm.addImmediate(rsp, -bytes);
@@ -82,16 +80,16 @@ export function enter(asm: Assembler, convention: CallingConvention, changed: Ch
 /** Appends the end of a function that was entered with the same arguments. */
 export function leave(asm: Assembler, convention: CallingConvention, changed: Changed): void {
   const registers = savedRegisters(convention, changed);
-  if (changed.vectors) asm.vzeroupper();
-  const kept = changed.vectors ? convention.keptVectors : [];
+  if (changed.changesVectors) asm.vzeroupper();
+  const kept = changed.changesVectors ? convention.calleeSavedVectors : [];
   kept.forEach((vector, i) => asm.movups(zmm(vector), at(rsp, XMM * i)));
   if (kept.length > 0) asm.addImmediate(rsp, vectorBytes(registers.length, kept.length));
   for (const register of registers.toReversed()) asm.pop(register);
   asm.ret();
 }
 
-const savedRegisters = ({ kept }: CallingConvention, { registers }: Changed): readonly General[] =>
-  kept.filter((register) => registers.includes(register));
+const savedRegisters = ({ calleeSaved }: CallingConvention, { registers }: Changed): readonly General[] =>
+  calleeSaved.filter((register) => registers.includes(register));
 
 /** Room for vectors that aligns them: the stack is 8 bytes beyond a multiple of 16 where a function starts. */
 const vectorBytes = (pushed: number, vectors: number): number => XMM * vectors + (pushed % 2 === 0 ? 8 : 0);

@@ -17,7 +17,7 @@ import {
 } from './micro-kernel.ts';
 import { at, r12, r13, r14, r15, r9, rax, rbp, rbx, rdi, rdx, rsi, type General } from './operands.ts';
 
-const changed = { registers: [rbx, rbp, rsi, rdi, r12, r13, r14, r15], vectors: true };
+const changed = { registers: [rbx, rbp, rsi, rdi, r12, r13, r14, r15], changesVectors: true };
 const ROWS = TILE_PANELS * PANEL_ROWS;
 const COLUMNS = TILE_PANELS * PANEL_COLUMNS;
 const TILE_BYTES = 4 * COLUMNS;

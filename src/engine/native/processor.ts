@@ -18,7 +18,7 @@ const AVX512F = 1 << 16;
 const VECTOR_STATES = 0b1110_0110;
 
 /** CPUID clobbers rbx. */
-const changed = { registers: [rbx], vectors: false };
+const changed = { registers: [rbx], changesVectors: false };
 
 /** Appends the function's code: no argument, returns a `ProcessorAnswer`. */
 export function processorCheck(asm: Assembler, convention: CallingConvention): Prologue {

@@ -57,7 +57,7 @@ export const learningRateRows = {
     placeholder: 'x',
     help: 'peak learning rate',
     default: usualPeak,
-    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion; with --init-from by the width, ${FINE_TUNING_PEAK} for ${FINE_TUNING_WIDTH} channels, ${LORA_LEARNING_RATE} with --lora-rank`,
+    defaultHelp: `${PRESET_OR_CHOSEN}; a fifth with lion; with --init-from ${FINE_TUNING_PEAK} for ${FINE_TUNING_WIDTH} channels and more for fewer, ${LORA_LEARNING_RATE} with --lora-rank`,
     onResume: 'forced',
   }),
   minLr: row<number>({

@@ -86,9 +86,17 @@ describe('warnings before the first step', () => {
       'a validation file with characters that the text lacks',
       {
         ...withSettings({ valFile: 'val.txt' }),
-        tokens: { ...plan.tokens, unknown: 16_700 },
+        tokens: { ...plan.tokens, unknown: 16_700, unknownInValidation: 16_700 },
       },
       '16.7% of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high. --tokenizer bpe would help.',
+    ],
+    [
+      'a literal <unk> in the text and in its validation file',
+      {
+        ...withSettings({ valFile: 'val.txt' }),
+        tokens: { ...plan.tokens, unknown: 123_200, unknownInValidation: 11_200 },
+      },
+      '11.2% of the tokens are <unk>, which occurs literally in the text',
     ],
     [
       'too many parameters in a single layer',
@@ -142,6 +150,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
   const overfitted = { trainedParameters: 10_700_000, epochs: 50 };
   const shortValidation = { tokens: { train: 1000, validation: 90, unknown: 0 }, trainedParameters: 10 };
   const unknown = { tokens: { ...plan.tokens, unknown: 123_200 } };
+  const unknownInFile = { tokens: { ...unknown.tokens, unknownInValidation: 123_200 } };
   const words = { tokenizer: { kind: 'word', unspacedScript: 'Han' } };
   const spelling = { tokenizer: { kind: 'word', hasCharacterFallback: true } };
   /** What --init-from says itself, and what a resumed run keeps. */
@@ -204,7 +213,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       'A --val-file or more text would help.',
     ],
     [{ ...unknown }, 'the model learns it, but samples it only with --allow-unk.'],
-    [{ ...unknown, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe would help.'],
+    [{ ...unknownInFile, ...withSettings({ valFile: 'val.txt' }) }, '--tokenizer bpe would help.'],
     [
       { ...unknown, ...withSettings({ minFrequency: 5, vocabSize: 200 }) },
       'A lower --min-frequency, a larger --vocab-size or --tokenizer bpe would help.',
@@ -214,7 +223,7 @@ describe('never advise a flag that would be refused or changes nothing', () => {
       '--rare-words spell, a lower --min-frequency or --tokenizer bpe would help.',
     ],
     [
-      { ...unknown, ...spelling, ...withSettings({ minFrequency: 5, valFile: 'val.txt' }) },
+      { ...unknownInFile, ...spelling, ...withSettings({ minFrequency: 5, valFile: 'val.txt' }) },
       '--tokenizer bpe would help.',
     ],
     [
