@@ -24,7 +24,8 @@ const OF_VOCABULARY: ReadonlySet<string> = new Set([
  */
 export function outdatedDefaults(recorded: Options, changes: Options): ReadonlySet<string> {
   const kept: Record<string, unknown> = { ...optionsFromJson(recorded) };
-  if (!architectureNames().includes(String(kept['arch'] ?? DEFAULT_ARCHITECTURE))) return new Set(); // refused later
+  const { arch = DEFAULT_ARCHITECTURE } = kept;
+  if (!architectureNames().some((name) => name === arch)) return new Set(); // refused later
   const settings = resolved(kept);
   const implied: string[] = [];
   for (const name of optionTable().keys()) {
