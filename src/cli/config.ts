@@ -13,14 +13,13 @@ import type { Command } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
 import { readTrainerState } from '../checkpoint/trainer-state.ts';
-import { namesTokenFile } from '../data/token-file.ts';
 import { UsageError, UserError } from '../errors.ts';
 import { formatList } from '../format.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
 import type { ForcedChange } from '../train/forced-change.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
-import { outdatedDefaults } from '../train/recorded-defaults.ts';
+import { outdatedDefaults, outdatedVocabularyOptions } from '../train/recorded-defaults.ts';
 import { checkRecordedCourse, recordedSchedule, withFormerValues } from '../train/stored-options.ts';
 import { closest } from '../suggest.ts';
 import { applyOption, naming, readAll, refuseConflicts, textsOf } from './apply-option.ts';
@@ -34,11 +33,10 @@ import { notice, printable } from './terminal.ts';
  */
 export function applyConfigFile(command: Command, path: string): void {
   const { entries: read, recorded } = readConfig(path);
-  const given = Object.entries(command.opts()).filter(([name]) => isGiven(command, name));
-  const changes = Object.fromEntries(given);
+  if (recorded && !OF_RECORDS.includes(command.name())) refuseRecord(command, path);
+  const changes = givenValues(command);
   const entries = recorded ? withFormerValues(read, changes) : read;
-  const left =
-    recorded && isRun(command) ? naming(path, () => leftOut(command, entries, changes)) : new Set();
+  const left = recorded ? naming(path, () => leftOut(command, entries, changes)) : new Set();
   const isSet = (value: unknown): boolean => value !== null && value !== false; // a switch that is off conflicts with nothing
   const names = Object.entries(entries).flatMap(([key, value]) => (isSet(value) ? [camelCase(key)] : []));
   if (!recorded) naming(path, () => refuseConflicts(command, new Set(names)));
@@ -46,7 +44,6 @@ export function applyConfigFile(command: Command, path: string): void {
     const name = camelCase(key);
     if (value === null || (recorded && name === 'outDir')) continue; // the new run gets its own folder
     if (left.has(name)) continue;
-    if (recorded && isOfOtherVocabulary(name, entries, command)) continue;
     if (name === 'blas') refuseLibrary(path, value);
     const option = command.options.find((each) => each.attributeName() === name && name !== 'config');
     const argument = command.registeredArguments.findIndex((each) => each.name() === name);
@@ -63,6 +60,16 @@ export function applyConfigFile(command: Command, path: string): void {
 const isGiven = (command: Command, name: string): boolean =>
   !['config', 'default', undefined].includes(command.getOptionValueSource(name));
 
+/** Options and arguments that the command line or the environment sets. */
+function givenValues(command: Command): Readonly<Record<string, unknown>> {
+  const options = Object.entries(command.opts()).filter(([name]) => isGiven(command, name));
+  const names = command.registeredArguments.map((argument) => argument.name());
+  return {
+    ...Object.fromEntries(options),
+    ...(names.includes('corpus') && command.args.length > 0 && { corpus: command.args }),
+  };
+}
+
 const isRun = (command: Command): boolean => ['train', 'plan'].includes(command.name());
 
 /** If one of these is given, the new run plans its own schedule. */
@@ -74,10 +81,13 @@ function leftOut(
   entries: Readonly<Record<string, unknown>>,
   changes: Readonly<Record<string, unknown>>,
 ): ReadonlySet<string> {
+  const ofVocabulary = outdatedVocabularyOptions(entries, changes);
+  if (!isRun(command)) return ofVocabulary;
   const plansSchedule =
     command.name() === 'plan' || SCHEDULE_FLAGS.some((name) => changes[name] !== undefined);
   const wasFitted = Boolean(entries['lrDecayFrom']); // to a time limit, which moved the start of the decay
   return new Set([
+    ...ofVocabulary,
     ...outdatedDefaults(entries, changes),
     ...(plansSchedule && wasFitted ? ['lrDecayStart'] : []),
   ]);
@@ -127,41 +137,6 @@ function applyRecordedSchedule(
     if (entries[name] !== undefined) command.setOptionValueWithSource(name, entries[name], 'config');
 }
 
-/** Recorded settings of a vocabulary that the new run does not build. */
-function isOfOtherVocabulary(
-  name: string,
-  entries: Readonly<Record<string, unknown>>,
-  command: Command,
-): boolean {
-  const corpus = command.args.length > 0 ? command.args : entries['corpus'];
-  return (
-    (('initFrom' in entries || isGiven(command, 'initFrom')) && isSetByModel(name, entries)) ||
-    (namesTokenFile(corpus) && OF_VOCABULARY.includes(name)) ||
-    dependsOnChangedTokenizer(name, entries, command)
-  );
-}
-
-const OF_VOCABULARY = ['minFrequency', 'rareWords', 'vocabSize'];
-
-/** Recorded settings that conflict with starting from a model. */
-const isSetByModel = (name: string, { growVocab, tokenizer }: Readonly<Record<string, unknown>>): boolean =>
-  ['preset', 'vocabSize', 'rareWords'].includes(name) ||
-  (name === 'minFrequency' && (growVocab !== true || tokenizer === 'bpe'));
-
-/** Recorded defaults that depend on options which the command line changes. */
-function dependsOnChangedTokenizer(
-  name: string,
-  entries: Readonly<Record<string, unknown>>,
-  command: Command,
-): boolean {
-  const isChanged = (option: string): boolean =>
-    isGiven(command, option) && command.getOptionValue(option) !== entries[option];
-  return (
-    (name === 'minFrequency' && entries[name] === 1 && (isChanged('tokenizer') || isChanged('rareWords'))) ||
-    (name === 'rareWords' && isChanged('tokenizer'))
-  );
-}
-
 /** Size limit of a config file, in bytes. */
 const LARGEST = 1e6;
 
@@ -197,6 +172,18 @@ function applyArgument(command: Command, index: number, value: unknown): void {
   const argument = command.registeredArguments[index];
   const parsed = readAll(argument, textsOf(argument.name(), value));
   if (command.args.length <= index) command.processedArgs[index] = parsed;
+}
+
+/** Commands that take over the recorded options of a run. */
+const OF_RECORDS = ['train', 'plan', 'tokenize'];
+
+function refuseRecord(command: Command, path: string): never {
+  const hasModel = command.options.some((option) => option.attributeName() === 'model');
+  throw new UsageError(
+    'bad-option-value',
+    `${path} is a training run, whose options are not those of gpt ${command.name()}`,
+    { hint: hasModel ? `to use its model, pass -m ${path}` : 'gpt train and gpt plan can repeat it' },
+  );
 }
 
 /** The library is code that is executed, and the file may come from anywhere. */

@@ -13,14 +13,20 @@ import { warnOfReplacements } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { argument, option } from './options.ts';
 import { choice, filePath, number, wholeNumber } from '../values.ts';
-import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
+import {
+  addGroup,
+  addRunOptions,
+  rankTimeoutOption,
+  withoutOtherFlags,
+  type OtherFlags,
+} from './run-options.ts';
 import { reportUnused } from './model-options.ts';
 import { printJson, snakeCased } from './json-output.ts';
 import { forecastJson } from './plan/forecast-json.ts';
 import { forecastText } from './plan/forecast-text.ts';
 import { hostsOption, hostsText, networkOption, networkType, type NamedNetwork } from './plan/hosts.ts';
 import { print, warn } from './terminal.ts';
-import { cautionWarning, warningsBefore } from './train/warnings.ts';
+import { warningsAboutSettings, warningsBefore } from './train/warnings.ts';
 import { noticeIfTextTyped } from './typed-input.ts';
 
 interface HardwareFlags {
@@ -38,6 +44,7 @@ type Flags = Omit<TrainModelOptions, 'corpus'> &
     readonly flopsPerParameter?: number;
     readonly hosts?: number;
     readonly network?: NamedNetwork;
+    readonly rankTimeout: number;
     readonly json?: true;
   };
 
@@ -106,7 +113,9 @@ export function register(command: Command): void {
 function addIgnoredOptions(command: Command): void {
   command
     .addOption(option('-o, --out-dir <folder>', 'folder of the run', filePath).hideHelp())
-    .addOption(new Option('--overwrite', 'replace the run in --out-dir').hideHelp());
+    .addOption(new Option('--overwrite', 'replace the run in --out-dir').hideHelp())
+    .addOption(new Option('--profile', 'print the time per kernel at the end').hideHelp())
+    .addOption(rankTimeoutOption().hideHelp());
 }
 
 async function showPlan(corpus: string[], flags: Flags): Promise<void> {
@@ -121,6 +130,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
     flopsPerParameter,
     hosts,
     network = networkType.read('10gbit')!,
+    rankTimeout: _rankTimeout,
     ...options
   } = withoutOtherFlags(flags);
   if (hosts === undefined && flags.network !== undefined)
@@ -169,7 +179,7 @@ async function showPlan(corpus: string[], flags: Flags): Promise<void> {
 
 /** Those of a training run, as far as they are known before it. */
 function warningsAbout({ text, ...run }: RunForecast): string[] {
-  if (text === undefined) return run.cautions.map(cautionWarning);
+  if (text === undefined) return warningsAboutSettings({ ...run, isResumed: false });
   return warningsBefore({
     ...run,
     ...text,

@@ -5,6 +5,7 @@ import { optionTable, type OptionRow } from '../train/options.ts';
 import { flagOf } from '../flag-name.ts';
 import { modelFolder, blasOption, threadsOption } from './model-options.ts';
 import { option } from './options.ts';
+import { wholeNumber } from '../values.ts';
 
 /** Flags of `train` and `plan` that are not options of a run. */
 export interface OtherFlags {
@@ -51,3 +52,11 @@ function optionOf(name: string, row: OptionRow): Option {
   const accepted = name === 'initFrom' ? modelFolder : value; // also the name of a run under checkpoints/
   return option(flags, description, accepted, flagDefault).conflicts([...conflicts]);
 }
+
+export const rankTimeoutOption = (): Option =>
+  option(
+    '--rank-timeout <seconds>',
+    'under mpirun, when a rank that does not answer counts as lost; 0: never',
+    wholeNumber({ min: 0, max: 1e6 }), // timers count milliseconds in 31 bits
+    600,
+  );

@@ -61,7 +61,7 @@ import { flagOf } from '../flag-name.ts';
 import { describeVocabulary } from './vocabulary-summary.ts';
 
 interface Flags extends DecodingOptions, DocumentFlags {
-  readonly tokenizer: TokenizerKind;
+  readonly tokenizer?: TokenizerKind;
   readonly minFrequency?: number;
   readonly rareWords?: RareWords;
   readonly vocabSize?: number;
@@ -73,10 +73,18 @@ interface Flags extends DecodingOptions, DocumentFlags {
   readonly json?: true;
 }
 
+const DEFAULT_KIND: TokenizerKind = 'char';
+
 export function register(command: Command): void {
   command
     .addArgument(argument('[corpus...]', 'text files or folders; - for stdin', filePath))
-    .addOption(option('--tokenizer <kind>', tokenizerKinds.join(', '), choice(tokenizerKinds), 'char'))
+    .addOption(
+      option(
+        '--tokenizer <kind>',
+        `${tokenizerKinds.join(', ')} (default: ${DEFAULT_KIND})`,
+        choice(tokenizerKinds),
+      ),
+    )
     .addOption(
       option(
         '--min-frequency <n>',
@@ -120,6 +128,7 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   if (flags.encode || flags.decode) {
     if (paths.length > 0)
       throw new UsageError('conflicting-options', '--encode and --decode read stdin; they take no files');
+    refuseBeside(flags.encode ? '--encode' : '--decode', flags, OF_STATISTICS);
     const tokenizer = givenTokenizer(flags.model);
     noticeIfTyped(flags.encode ? 'the text' : 'the ids');
     await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));
@@ -172,7 +181,7 @@ function tokenizeAll(
   const { model, outDir, documents, skipBadLines } = flags;
   const given = model === undefined ? undefined : givenTokenizer(model);
   const endOfText = given && endOfTextToken(given);
-  if (given !== undefined) refuseVocabularyFlags(flags);
+  if (given !== undefined) refuseBeside('--model, whose vocabulary is fixed', flags, OF_NEW_VOCABULARY);
   const own = specialTokenList(flags.specialTokens);
   const chat = () => (given === undefined ? chatmlForm(own) : chatFormOf(given, printable(model!)));
   const reading = { ...decodingOf(flags), documents, skipBadLines, endOfText, chat };
@@ -191,7 +200,7 @@ function tokenizeAll(
         hint: `train on the conversations themselves: gpt train ${paths.map((path) => shellQuoted(path)).join(' ')}`,
       },
     );
-  const { tokenizer: kind, minFrequency, rareWords = 'spell', vocabSize: maxSize } = flags;
+  const { tokenizer: kind = DEFAULT_KIND, minFrequency, rareWords = 'spell', vocabSize: maxSize } = flags;
   if (flags.rareWords !== undefined && kind !== 'word')
     warn(`--rare-words has no effect with the tokenizer ${kind}`);
   const builder = (specialTokens: readonly string[]): VocabularyBuilder =>
@@ -311,17 +320,30 @@ function table(
   );
 }
 
-/** @throws UsageError for an option of a new vocabulary, beside a given one */
-function refuseVocabularyFlags(flags: Flags): void {
-  const name = (['specialTokens', 'vocabSize', 'minFrequency', 'rareWords'] as const).find(
-    (each) => flags[each] !== undefined,
-  );
+const OF_NEW_VOCABULARY = [
+  'tokenizer',
+  'specialTokens',
+  'vocabSize',
+  'minFrequency',
+  'rareWords',
+] as const satisfies (keyof Flags)[];
+
+/** What a filter with an existing tokenizer does not do. */
+const OF_STATISTICS = [
+  ...OF_NEW_VOCABULARY,
+  'outDir',
+  'documents',
+  'skipBadLines',
+  'json',
+] as const satisfies (keyof Flags)[];
+
+/** @throws UsageError for the first of these options that is given */
+function refuseBeside(chosen: string, flags: Flags, names: readonly (keyof Flags)[]): void {
+  const name = names.find((each) => flags[each] !== undefined);
   if (name === undefined) return;
-  throw new UsageError(
-    'conflicting-options',
-    `${flagOf(name)} has no effect with --model, whose vocabulary is fixed`,
-    { hint: 'omit one of them' },
-  );
+  throw new UsageError('conflicting-options', `${flagOf(name)} has no effect with ${chosen}`, {
+    hint: 'omit one of them',
+  });
 }
 
 function givenTokenizer(path: string | undefined): Tokenizer {

@@ -15,13 +15,19 @@ import { replacementsToJson } from './decoding-options.ts';
 import { addExamples } from './help.ts';
 import { onInterrupt, type Interrupt } from './interrupt.ts';
 import { argument, option } from './options.ts';
-import { filePath, wholeNumber } from '../values.ts';
+import { filePath } from '../values.ts';
 import { formatProfile } from './profile-table.ts';
 import { deviceOption } from './model-options.ts';
 import type { DeviceChoice } from '../engine/device-choice.ts';
 import { disconnect } from './connected-ranks.ts';
 import { followRank0, joinRanks, warnOfBinding } from './ranks.ts';
-import { addGroup, addRunOptions, withoutOtherFlags, type OtherFlags } from './run-options.ts';
+import {
+  addGroup,
+  addRunOptions,
+  rankTimeoutOption,
+  withoutOtherFlags,
+  type OtherFlags,
+} from './run-options.ts';
 import { printJson } from './json-output.ts';
 import { isQuiet, notice, print, printError, warn } from './terminal.ts';
 import type { SimpleBaseline } from '../evaluate/baselines/simplest.ts';
@@ -68,14 +74,6 @@ function jsonEventsOption(): Option {
   made.attributeName = () => 'jsonEvents';
   return made.implies({ json: true });
 }
-
-const rankTimeoutOption = (): Option =>
-  option(
-    '--rank-timeout <seconds>',
-    'under mpirun, when a rank that does not answer counts as lost; 0: never',
-    wholeNumber({ min: 0, max: 1e6 }), // timers count milliseconds in 31 bits
-    600,
-  );
 
 type Flags = Omit<TrainModelOptions, 'corpus' | 'resume'> &
   OtherFlags & {

@@ -1,5 +1,6 @@
-/** Recorded options that were not given but followed from others, for a new run in which those others change. */
+/** Recorded options that a new run does not take over because others, from which they followed, change. */
 import { isDeepStrictEqual } from 'node:util';
+import { namesTokenFile } from '../data/token-file.ts';
 import { architectureNames } from '../model/architectures/registry.ts';
 import { optionsOf, optionTable } from './options.ts';
 import { DEFAULT_ARCHITECTURE } from './options/model.ts';
@@ -8,13 +9,10 @@ import { optionsFromJson } from './stored-options.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Their defaults are chosen for the text. */
-const OF_VOCABULARY: ReadonlySet<string> = new Set([
-  'minFrequency',
-  'rareWords',
-  'vocabSize',
-  'bpeSizeFromText',
-]);
+/** Options of the vocabulary that a run builds. */
+const VOCABULARY = ['minFrequency', 'rareWords', 'vocabSize'];
+
+const CHOSEN_FOR_TEXT: ReadonlySet<string> = new Set([...VOCABULARY, 'bpeSizeFromText']);
 
 /**
  * The names of recorded options that had their defaults, and no longer have them if `changes` replace other options: with 40
@@ -29,7 +27,7 @@ export function outdatedDefaults(recorded: Options, changes: Options): ReadonlyS
   const settings = resolved(kept);
   const implied: string[] = [];
   for (const name of optionTable().keys()) {
-    if (kept[name] === undefined || OF_VOCABULARY.has(name)) continue;
+    if (kept[name] === undefined || CHOSEN_FOR_TEXT.has(name)) continue;
     const { [name]: _, ...rest } = kept;
     if (!isDeepStrictEqual(resolved(rest)[name], settings[name])) continue;
     delete kept[name];
@@ -60,4 +58,39 @@ function resolved(options: Options): Options {
   const table = optionsOf(String(arch));
   const applicable = Object.entries(options).filter(([name]) => name === 'corpus' || table.has(name));
   return resolveOptions(Object.fromEntries(applicable) as unknown as TrainModelOptions);
+}
+
+/**
+ * The names of recorded options that describe a vocabulary which the new run does not build: it starts from a model, reads token
+ * files, or has another tokenizer.
+ *
+ * @param changes options of the new run, and its `corpus` if that is given
+ */
+export function outdatedVocabularyOptions(recorded: Options, changes: Options): ReadonlySet<string> {
+  const { corpus, initFrom } = { ...recorded, ...changes };
+  return new Set([
+    ...(initFrom === undefined ? [] : setByModel(recorded)),
+    ...(namesTokenFile(corpus) ? VOCABULARY : []),
+    ...ofChangedTokenizer(recorded, changes),
+  ]);
+}
+
+/** What conflicts with starting from a model. */
+const setByModel = ({ growVocab, tokenizer }: Options): string[] => [
+  'preset',
+  'vocabSize',
+  'rareWords',
+  ...(growVocab !== true || tokenizer === 'bpe' ? ['minFrequency'] : []),
+];
+
+/** Recorded defaults that were chosen for the tokenizer. */
+function ofChangedTokenizer(recorded: Options, changes: Options): string[] {
+  const isChanged = (name: string): boolean =>
+    changes[name] !== undefined && changes[name] !== recorded[name];
+  return [
+    ...(recorded['minFrequency'] === 1 && (isChanged('tokenizer') || isChanged('rareWords'))
+      ? ['minFrequency']
+      : []),
+    ...(isChanged('tokenizer') ? ['rareWords'] : []),
+  ];
 }

@@ -172,13 +172,28 @@ describe('train', () => {
 });
 
 describe('tokenize', () => {
-  test.each(['--vocab-size 500', '--min-frequency 7', '--rare-words unk', '--special-tokens <|a|>'])(
-    'refuses %s beside a tokenizer that exists',
+  test.each([
+    '--tokenizer char',
+    '--vocab-size 500',
+    '--min-frequency 7',
+    '--rare-words unk',
+    '--special-tokens <|a|>',
+  ])('refuses %s beside a tokenizer that exists', async (flags) => {
+    await at('tokenize corpus.txt -o fixed');
+    const { stderr, code } = await at(`tokenize corpus.txt -m fixed ${flags}`);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${flags.split(' ')[0]} has no effect with --model`);
+  });
+
+  test.each(['--tokenizer bpe', '--documents lines', '--skip-bad-lines', '--json', '-o elsewhere'])(
+    'refuses %s in a pipe',
     async (flags) => {
-      await at('tokenize corpus.txt -o fixed');
-      const { stderr, code } = await at(`tokenize corpus.txt -m fixed ${flags}`);
-      expect(code).toBe(2);
-      expect(stderr).toContain(`${flags.split(' ')[0]} has no effect with --model`);
+      for (const filter of ['--encode', '--decode'])
+        await expectRefusal(
+          ['tokenize', filter, '-m', 'fixed', ...flags.split(' ')],
+          [2, 'conflicting-options', `no effect with ${filter}`],
+          folder,
+        );
     },
   );
 

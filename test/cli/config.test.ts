@@ -178,6 +178,17 @@ describe('the record of a run', () => {
     expect(changed.options.muonScale).toBeUndefined();
   });
 
+  test.each([
+    ['sample', 'pass -m first'],
+    ['eval', 'pass -m first'],
+    ['doctor', 'gpt train and gpt plan'],
+  ])('has no options for %s', async (command, hint) => {
+    const { stderr, code } = await runInProcess([command, '--config', 'first'], folder);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`gpt ${command}`);
+    expect(stderr).toContain(hint);
+  });
+
   describe('on words', () => {
     const choiceOf = async (line: string) => {
       const { parse } = await recordingProgram();

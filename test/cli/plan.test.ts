@@ -50,10 +50,30 @@ test('peak, utilization, price and device count of a plan can be changed', async
   expect(flops / (await json(base)).flops).toBeCloseTo(8 / 6, 12);
 });
 
-test('a plan warns of options without effect, as train does', async () => {
-  const { stderr, code } = await at('plan --preset nano --tokens 1e6 --optimizer sgd --beta1 0.8');
+test('a plan without a text warns of its settings, as train does', async () => {
+  const { stderr, code } = await at(
+    'plan --preset nano --tokens 1e6 --optimizer sgd --beta1 0.8 --learning-rate 0.1 --min-lr 0.2',
+  );
   expect(code).toBe(0);
   expect(stderr).toMatch(/--beta1 .*\bsgd\b/);
+  expect(stderr).toMatch(/--min-lr 0.2 is above the learning rate/);
+});
+
+test('a plan suggests no other vocabulary for a model that exists, or for ids', async () => {
+  await at(
+    'train corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 1 --sample-tokens 0 -o base',
+  );
+  await at('tokenize megabyte.txt -o ids');
+  for (const [args, advice] of [
+    ['megabyte.txt', '--tokenizer bpe'],
+    ['--preset nano --tokens 1e6', '--vocab-size changes it'],
+  ])
+    expect((await at(`plan ${args}`)).stdout).toContain(advice);
+  for (const args of ['megabyte.txt --init-from base', 'ids/tokens.bin', '--init-from base --tokens 1e6']) {
+    const { stdout, code } = await at(`plan ${args}`);
+    expect(code, args).toBe(0);
+    expect(stdout, args).not.toMatch(/--tokenizer|--vocab-size/);
+  }
 });
 
 test('train follows the plan', async () => {
@@ -113,10 +133,11 @@ test('a plan refuses a text that a run refuses', async () => {
 
 test('a plan accepts the options of a run, whether or not they affect it', async () => {
   const { training } = await json(
-    'corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 10 --patience 8 --eval-interval 5 --sample-tokens 0 --save-every 5 -o runs/a --overwrite',
+    'corpus.txt --n-layer 1 --n-head 1 --n-embd 8 --block-size 8 --max-iters 10 --patience 8 --eval-interval 5 --sample-tokens 0 --save-every 5 -o runs/a --overwrite --profile --rank-timeout 9',
   );
   expect(training.options).toMatchObject({ patience: 8, eval_interval: 5 });
-  expect((await at('plan --help')).stdout).not.toContain('--overwrite');
+  const { stdout } = await at('plan --help');
+  for (const flag of ['--overwrite', '--profile', '--rank-timeout']) expect(stdout).not.toContain(flag);
 });
 
 test('a plan says "about" of a number of steps only if the clock decides it', async () => {

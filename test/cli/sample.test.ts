@@ -355,6 +355,20 @@ describe('the interactive mode', () => {
     expect(stdout).not.toContain('\\x1b');
   });
 
+  test.skipIf(!hasTerminal).each([
+    ['', false],
+    [' --alternatives 2', true],
+  ])('colors tokens on a terminal; with%s, alternatives: %s', async (flags, hasTable) => {
+    const { stdout } = await sample(`-i -n 3 --seed 1 --show-probs${flags}`, {
+      tty: true,
+      keys: [
+        ['> ', 'the\r'],
+        ['less than 1%', '/quit\r'],
+      ],
+    });
+    expect(stripVTControlCharacters(stdout).includes('prob  alternatives')).toBe(hasTable);
+  });
+
   test.skipIf(!hasTerminal)('Ctrl-C stops the model, Ctrl-D ends the session', async () => {
     const { stdout, code } = await sample('-i -n 100000000 -p harpoon', {
       tty: true,

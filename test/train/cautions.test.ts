@@ -14,6 +14,7 @@ test.each<[GivenOptions, string]>([
   [{ momentum: 0.8 }, 'momentum has no effect with the optimizer adamw'],
   [{ muonLearningRate: 0.1 }, 'muonLearningRate has no effect with the optimizer adamw'],
   [{ patience: 3, evalInterval: 0 }, 'patience has no effect if the only evaluation is at the end'],
+  [{ patience: 3, evalInterval: 100 }, 'patience has no effect if the only evaluation is at the end'],
   [{ lrDecayStart: 50 }, 'lrDecayStart has no effect with the cosine schedule, only with wsd'],
   [{ optimizer: 'sgd', epsilon: 1e-9 }, 'epsilon has no effect with the optimizer sgd'],
   [
@@ -69,6 +70,7 @@ test.each<GivenOptions>([
   { beta1: 0.8, beta2: 0.9 },
   { patience: 0, evalInterval: 0 },
   { patience: 3 },
+  { patience: 3, evalInterval: 50 },
   { schedule: 'wsd', lrDecayStart: 50, minLr: 0, lrDecayIters: 80, lrDecayType: '1-sqrt' },
   { warmupIters: 99 },
   { warmupIters: 0 },

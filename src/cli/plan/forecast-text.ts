@@ -9,6 +9,7 @@ import {
   formatPercent,
   formatStep,
 } from '../../format.ts';
+import { namesTokenFile } from '../../data/token-file.ts';
 import { formatColumns } from '../columns.ts';
 import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
 import type { PlannedText, RunForecast } from '../../forecast/run-forecast.ts';
@@ -28,9 +29,10 @@ export type DeviceRow = Accelerator & AcceleratorCost;
 export function forecastText(forecast: RunForecast, devices: readonly DeviceRow[], count: number): string {
   const { bold, dim } = stdoutColors;
   const heading = (text: string): string => `\n${bold(text)}\n`;
-  const vocabulary = `${formatNumber(forecast.config.vocabSize)} tokens; --vocab-size changes it`;
   const aboutText: Fact[] =
-    forecast.text === undefined ? [['vocabulary', vocabulary]] : textFacts(forecast.text);
+    forecast.text === undefined
+      ? [['vocabulary', vocabularyOf(forecast)]]
+      : textFacts(forecast.text, forecast.settings);
   return [
     `${factTable([...aboutText, ...runFacts(forecast)], process.stdout)}\n`,
     heading('Parameters'),
@@ -49,14 +51,23 @@ const BASES: Readonly<Record<RunForecast['here']['basis'], string>> = {
 
 type Fact = readonly [label: string, value: string];
 
-/** About the text. */
-function textFacts({ corpus, validationCorpus, tokens, tokenizer }: PlannedText): Fact[] {
+/** The vocabulary of a run that is planned without a text. */
+function vocabularyOf({ config, settings }: RunForecast): string {
+  const size = `${formatNumber(config.vocabSize)} tokens`;
+  return settings.initFrom === undefined ? `${size}; --vocab-size changes it` : size;
+}
+
+function textFacts(
+  { corpus, validationCorpus, tokens, tokenizer }: PlannedText,
+  { initFrom }: RunForecast['settings'],
+): Fact[] {
+  const isTokenizerOpen = initFrom === undefined && !namesTokenFile(corpus.paths);
   const described = (text: typeof corpus): string => describeCorpus({ ...text, characters: undefined });
   return [
     ['corpus', described(corpus)],
     ...(validationCorpus === undefined ? [] : [['validation', described(validationCorpus)] satisfies Fact]),
     ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
-    ...(tokenizer.kind === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
+    ...(isTokenizerOpen && tokenizer.kind === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
     ['vocabulary', describeUse(tokenizer, tokens.unknown)],
   ];
 }

@@ -23,7 +23,7 @@ import { encode, noticeOfLength, readPrompt, type Prompt } from './prompts.ts';
 import { promptLines, severalTexts } from './requests.ts';
 import { addSettings, settingsOf, type SamplingSettings } from '../sampling-settings.ts';
 import { notice } from '../terminal.ts';
-import { writeTexts } from './write.ts';
+import { ALTERNATIVES, writeTexts } from './write.ts';
 
 interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
   readonly prompt?: string;
@@ -43,7 +43,7 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
   readonly documents?: true;
   readonly json?: true;
   readonly showProbs?: true;
-  readonly alternatives: number;
+  readonly alternatives?: number;
   readonly interactive?: true;
   readonly pick?: true;
 }
@@ -134,9 +134,8 @@ function addOutputOptions(command: Command): void {
     .addOption(
       option(
         '--alternatives <n>',
-        'alternatives per token for --json and --show-probs',
+        `alternatives per token for --json and --show-probs (default: ${ALTERNATIVES})`,
         wholeNumber({ max: 100 }),
-        5,
       ),
     )
     .addOption(
@@ -245,7 +244,7 @@ async function writeAll(
   const options = {
     settings,
     banned,
-    alternatives: flags.json || flags.showProbs ? flags.alternatives : undefined,
+    alternatives: flags.json || flags.showProbs ? (flags.alternatives ?? ALTERNATIVES) : undefined,
     interrupted: () => interrupt.signal !== undefined,
   };
   const documents: string[] = [];

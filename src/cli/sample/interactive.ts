@@ -20,7 +20,7 @@ import { plainOutput, probabilityOutput } from './output.ts';
 import { pickTokens } from './pick.ts';
 import { encode, readPrompt } from './prompts.ts';
 import { severalTexts } from './requests.ts';
-import { writeTexts, type Model, type Output } from './write.ts';
+import { ALTERNATIVES, writeTexts, type Model, type Output } from './write.ts';
 
 export interface InteractiveFlags {
   readonly prompt?: string;
@@ -29,7 +29,7 @@ export interface InteractiveFlags {
   readonly unk: Unk;
   readonly pick?: true;
   readonly showProbs?: true;
-  readonly alternatives: number;
+  readonly alternatives?: number;
 }
 
 interface TextState {
@@ -137,10 +137,11 @@ async function letModelWrite(session: InteractiveSession, text: string, shown: s
   const { tokenizer } = model;
   const prompt = encode(tokenizer, text, flags.unk);
   const requests = severalTexts({ text: shown, ids: prompt.ids }, 1, session.sample++);
+  const hasTable = flags.alternatives !== undefined || !session.input.live || stdoutColors.level === 0;
   const output = session.showProbs
-    ? probabilityOutput(false, tokenizer, showWrapped(), !session.input.live || stdoutColors.level === 0)
+    ? probabilityOutput(false, tokenizer, showWrapped(), hasTable)
     : plainOutput(false, showWrapped());
-  const alternatives = session.showProbs ? flags.alternatives : undefined;
+  const alternatives = session.showProbs ? (flags.alternatives ?? ALTERNATIVES) : undefined;
   const changing: Output = {
     ...output,
     async end(writing) {

@@ -29,6 +29,9 @@ export interface Model {
   readonly tokenizer: Tokenizer;
 }
 
+/** Recorded per token, unless `--alternatives` is given. */
+export const ALTERNATIVES = 5;
+
 export interface WriteOptions {
   readonly settings: SamplingSettings;
   readonly banned: ReadonlySet<number>;

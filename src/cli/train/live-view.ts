@@ -1,10 +1,11 @@
 /** The view of a run on a terminal: a block of lines that is redrawn in place. */
+import { readLogs, type RunLogs } from '../../checkpoint/logs.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import { SHOWN_AFTER } from '../activity.ts';
 import { startLiveBlock, type LiveBlock } from '../live-block.ts';
 import { printable, stderrColors } from '../terminal.ts';
 import { renderFrame, type Shown } from './frame.ts';
-import { createLossCurve, type Point } from './loss-curve.ts';
+import { createLossCurve, type LossCurve, type Point } from './loss-curve.ts';
 import { startStepTimer, type StepTimer } from './step-timer.ts';
 import type { TrainView } from './view.ts';
 
@@ -48,6 +49,7 @@ export function createLiveView(): TrainView {
     start(run) {
       timer = startStepTimer(run.startStep, run.tokensPerStep);
       shown = { ...shown, step: run.startStep, maxIters: run.settings.maxIters };
+      if (run.startStep > 0) shown = { ...shown, ...recall(readLogs(run.folder), run.startStep, curve) };
       block = startLiveBlock((columns, rows) => renderFrame(current(), columns, rows, stderrColors));
     },
     event(event, { maxIters }) {
@@ -76,6 +78,20 @@ export function createLiveView(): TrainView {
       block?.stop();
     },
   };
+}
+
+/** What a resumed run logged up to its checkpoint; training losses are added to `curve`. */
+function recall(
+  { steps, evaluations }: RunLogs,
+  last: number,
+  curve: LossCurve,
+): Pick<State, 'validationLosses' | 'best'> {
+  for (const { step, loss } of steps) if (step <= last && Number.isFinite(loss)) curve.add(step, loss);
+  const validationLosses = evaluations
+    .filter(({ step }) => step <= last)
+    .map(({ step, validationLoss }): Point => [step, validationLoss]);
+  const [best] = validationLosses.toSorted(([, a], [, b]) => a - b);
+  return { validationLosses, best };
 }
 
 function afterEvent(shown: State, event: TrainEvent): State {

@@ -117,8 +117,9 @@ export function againstHighRate(flags: Flags): string {
 }
 
 /** Whether the learning rate rises to --min-lr instead of decaying to it. */
-export const endsAbovePeak = ({ settings: { learningRate, minLr, schedule } }: Flags): boolean =>
-  hasDecayEnd(schedule) && minLr > learningRate;
+export const endsAbovePeak = ({
+  settings: { learningRate, minLr, schedule },
+}: Pick<Flags, 'settings'>): boolean => hasDecayEnd(schedule) && minLr > learningRate;
 
 interface HighestRate {
   readonly rate: number;

@@ -35,22 +35,31 @@ const MAX_UNKNOWN = 0.05;
 export const cautionWarning = ({ option, why }: Caution): string =>
   `${flagOf(option)} ${inTerms(why, commandLineTerms)}`;
 
+/** Warnings that do not depend on the text. */
+export function warningsAboutSettings(
+  run: Pick<Flags, 'settings' | 'isResumed'> & Pick<RunDescription, 'cautions'>,
+): string[] {
+  const { minLr, learningRate } = run.settings;
+  const warnings = run.cautions.map(cautionWarning);
+  if (!endsAbovePeak(run)) return warnings;
+  return [
+    ...warnings,
+    warning(
+      `--min-lr ${minLr} is above the learning rate of ${learningRate}, which rises to it.`,
+      run.isResumed ? '' : 'A lower --min-lr would help.',
+    ),
+  ];
+}
+
 /** Warnings before a run starts. */
 export function warningsBefore(run: UpcomingRun): string[] {
   const { settings, trainedParameters: parameters, tokens, epochs, config, tokenizer } = run;
-  const warnings = run.cautions.map(cautionWarning);
+  const warnings = warningsAboutSettings(run);
   if (isLikelyMemorized(parameters, tokens.train, epochs) && !run.isModelChosen)
     warnings.push(
       warning(
         `${formatCount(parameters)} parameters are too many for ${formatCount(tokens.train)} tokens and ${formatNumber(epochs)} epochs; the model will memorize the text.`,
         againstOverfitting(run),
-      ),
-    );
-  if (endsAbovePeak(run))
-    warnings.push(
-      warning(
-        `--min-lr ${settings.minLr} is above the learning rate of ${settings.learningRate}, which rises to it.`,
-        run.isResumed ? '' : 'A lower --min-lr would help.',
       ),
     );
   if (tokens.validation === 0)

@@ -33,8 +33,10 @@ export const evaluationRows = {
     help: 'stop after n evaluations without improvement; 0: never',
     default: 0,
     defaultHelp: '8; 0 with a preset or --max-iters',
-    caution: (value, { evalInterval }) =>
-      value === 0 || evalInterval > 0 ? undefined : 'has no effect if the only evaluation is at the end',
+    caution: (value, { evalInterval, maxIters }) =>
+      value === 0 || (evalInterval > 0 && evalInterval < maxIters)
+        ? undefined
+        : 'has no effect if the only evaluation is at the end',
     onResume: 'free',
   }),
   /** Checkpoints between evaluations: every n steps, or at an interval such as '10m'; 0: none. */

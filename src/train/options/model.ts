@@ -8,10 +8,16 @@ import { belowOne, positive } from './values.ts';
 /** Architecture of a new model. */
 export const DEFAULT_ARCHITECTURE = 'gpt2';
 
+/** Read when used, since architectures can be added. */
 const architecture: OptionType<string> = {
-  expected: 'an architecture',
-  is: (name) => architectureNames().includes(name as string),
-  read: (text) => (architectureNames().includes(text) ? text : undefined),
+  get expected() {
+    return choice(architectureNames()).expected;
+  },
+  is: (name) => choice(architectureNames()).is(name),
+  read: (text) => choice(architectureNames()).read(text),
+  get completes() {
+    return architectureNames();
+  },
 };
 
 /** The fields of the architectures follow these in the table; see ../options.ts. */
