@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { hasTerminal, run, type RunOptions } from '../run.ts';
 
@@ -33,6 +34,16 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     expect(after).toContain('gpt sample -m live --prompt');
     // Every drawing is one write that starts where the one before did; between them there are whole lines only.
     for (const frame of frames.slice(0, -1)) expect(frame.endsWith(END)).toBe(true);
+  });
+
+  it('continues the curves of a run that it resumes', async () => {
+    await train('--max-iters 40 --eval-interval 20 -o resumed');
+    const { stdout } = await run(['train', '--resume', 'resumed', '--max-iters', '42'], {
+      cwd: folder,
+      tty: true,
+    });
+    const [chart] = stdout.split(BEGIN).at(-1)!.split(END);
+    expect(stripVTControlCharacters(chart)).toMatch(/^ +2 +42\r?$/m); // the steps under the chart
   });
 
   it('changes no mode of the terminal that would have to be undone', async () => {
