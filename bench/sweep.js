@@ -4,10 +4,10 @@
  * (--val-file), so that with every tokenizer the model is trained and evaluated on the same parts of the text.
  *
  *     npm run build && node bench/sweep.js TEXT… [--tokenizers char,word,bpe] [--minutes 3] [--seeds 1,2,3]
- *       [--flags='--arch qwen3 --optimizer muon'] [--gpt bin/gpt.js]
+ *       [--flags='--arch qwen3 --optimizer muon'] [--gpt bin/gpt.js]…
  *
- * --flags are added to every `gpt train`; --gpt is the launcher of another version to measure. Takes texts × tokenizers × seeds ×
- * minutes, and about half a minute per text and tokenizer for the baselines.
+ * --flags are added to every `gpt train`. --gpt is the launcher of another version to measure; several take turns. Takes texts ×
+ * tokenizers × versions × seeds × minutes, and about half a minute per text and tokenizer for the baselines.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ function readOptions() {
       minutes: { type: 'string', default: '3' },
       seeds: { type: 'string', default: '1,2,3' },
       flags: { type: 'string', default: '' },
-      gpt: { type: 'string', default: thisGpt },
+      gpt: { type: 'string', multiple: true, default: [thisGpt] },
     },
   });
   if (positionals.length === 0)
@@ -54,12 +54,10 @@ function splitText(text, folder) {
   return files;
 }
 
-/** Trains with every seed. The baselines depend on text and tokenizer alone, so they are computed once. */
+/** Trains with every seed, each version in turn. The baselines depend on text and tokens alone, so a version computes them once. */
 async function measure({ gpt, minutes, seeds, flags }, { train, validation }, tokenizer, folder) {
   const run = join(folder, 'run');
-  const bits = [];
-  const steps = [];
-  let baseline;
+  const versions = gpt.map((launcher) => ({ launcher, bits: [], steps: [], baseline: undefined }));
   for (const seed of seeds) {
     const given = [
       '--val-file',
@@ -72,17 +70,19 @@ async function measure({ gpt, minutes, seeds, flags }, { train, validation }, to
       seed,
       ...flags,
     ];
-    const trained = await trainGpt(gpt, [train, ...given], run);
-    const evaluated = await evaluateGpt(gpt, run, [
-      validation,
-      ...(baseline === undefined ? ['--baselines'] : []),
-    ]);
-    baseline ??= evaluated.baselines.kneser_ney_5gram.bits_per_byte;
-    bits.push(evaluated.bits_per_byte);
-    steps.push(trained.steps);
-    rmSync(run, { recursive: true });
+    for (const version of versions) {
+      const trained = await trainGpt(version.launcher, [train, ...given], run);
+      const evaluated = await evaluateGpt(version.launcher, run, [
+        validation,
+        ...(version.baseline === undefined ? ['--baselines'] : []),
+      ]);
+      version.baseline ??= evaluated.baselines.kneser_ney_5gram.bits_per_byte;
+      version.bits.push(evaluated.bits_per_byte);
+      version.steps.push(trained.steps);
+      rmSync(run, { recursive: true });
+    }
   }
-  return { bits, baseline, steps };
+  return versions;
 }
 
 try {
@@ -93,10 +93,13 @@ try {
     try {
       const files = splitText(text, folder);
       for (const tokenizer of options.tokenizers) {
-        const { bits, baseline, steps } = await measure(options, files, tokenizer, folder);
-        const cells = [...bits, mean(bits), baseline].map((value) => value.toFixed(3));
-        rows.push([basename(text), tokenizer, ...cells, Math.round(mean(steps)).toLocaleString('en-US')]);
-        process.stderr.write(`${rows.at(-1).join(' | ')}\n`);
+        for (const { launcher, bits, steps, baseline } of await measure(options, files, tokenizer, folder)) {
+          const cells = [...bits, mean(bits), baseline].map((value) => value.toFixed(3));
+          const version = options.gpt.length > 1 ? [launcher] : [];
+          const count = Math.round(mean(steps)).toLocaleString('en-US');
+          rows.push([basename(text), tokenizer, ...version, ...cells, count]);
+          process.stderr.write(`${rows.at(-1).join(' | ')}\n`);
+        }
       }
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -104,7 +107,8 @@ try {
   }
   const { processor, cores } = machine();
   const columns = options.seeds.map((seed) => `seed ${seed}`);
-  const head = ['text', 'tokenizer', ...columns, 'mean', 'Kneser–Ney 5-gram', 'steps'];
+  const version = options.gpt.length > 1 ? ['version'] : [];
+  const head = ['text', 'tokenizer', ...version, ...columns, 'mean', 'Kneser–Ney 5-gram', 'steps'];
   process.stdout.write(`${processor}, ${cores} cores\n\n${markdown(head, rows)}\n`);
 } catch (error) {
   fail(error);
