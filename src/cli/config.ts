@@ -8,7 +8,7 @@
  * again.
  */
 import { existsSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { latestCheckpoint, LEGACY_STATE, STATE, stateFileOf } from '../checkpoint/checkpoint-folders.ts';
 import { hintForMissingRun, resolveRun } from '../checkpoint/runs.ts';
@@ -17,7 +17,9 @@ import { UsageError, UserError } from '../errors.ts';
 import { formatList } from '../format.ts';
 import { parseJsonObject, shownJson } from '../json.ts';
 import { readTextFile } from '../read-file.ts';
+import { shellQuoted } from '../shell-quote.ts';
 import type { ForcedChange } from '../train/forced-change.ts';
+import { optionTable } from '../train/options.ts';
 import { scheduleSettings } from '../train/past-schedule.ts';
 import { outdatedDefaults, outdatedVocabularyOptions } from '../train/recorded-defaults.ts';
 import { checkRecordedCourse, recordedSchedule, withFormerValues } from '../train/stored-options.ts';
@@ -36,6 +38,7 @@ export function applyConfigFile(command: Command, path: string): void {
   if (recorded && !OF_RECORDS.includes(command.name())) refuseRecord(command, path);
   const changes = givenValues(command);
   const entries = recorded ? withFormerValues(read, changes) : read;
+  if (recorded && isRun(command)) refuseOtherStart(path, entries, changes);
   const left = recorded ? naming(path, () => leftOut(command, entries, changes)) : new Set();
   const isSet = (value: unknown): boolean => value !== null && value !== false; // a switch that is off conflicts with nothing
   const names = Object.entries(entries).flatMap(([key, value]) => (isSet(value) ? [camelCase(key)] : []));
@@ -81,6 +84,8 @@ function leftOut(
   entries: Readonly<Record<string, unknown>>,
   changes: Readonly<Record<string, unknown>>,
 ): ReadonlySet<string> {
+  const isFilter = changes['encode'] !== undefined || changes['decode'] !== undefined;
+  if (isFilter) return new Set(Object.keys(entries).map(camelCase)); // its text is stdin, its tokenizer is given
   const ofVocabulary = outdatedVocabularyOptions(entries, changes);
   if (!isRun(command)) return ofVocabulary;
   const plansSchedule =
@@ -90,7 +95,26 @@ function leftOut(
     ...ofVocabulary,
     ...outdatedDefaults(entries, changes),
     ...(plansSchedule && wasFitted ? ['lrDecayStart'] : []),
+    ...(entries['valFile'] === undefined ? [] : ['valFraction']), // 0, and in conflict with the file
   ]);
+}
+
+/** @throws UsageError for an option of a new model, where the recorded run started from a model */
+function refuseOtherStart(
+  path: string,
+  { initFrom }: Readonly<Record<string, unknown>>,
+  changes: Readonly<Record<string, unknown>>,
+): void {
+  if (initFrom === undefined || changes['initFrom'] !== undefined) return;
+  const other = optionTable()
+    .get('initFrom')
+    ?.conflicts?.find((name) => changes[name] !== undefined);
+  if (other === undefined) return;
+  throw new UsageError(
+    'conflicting-options',
+    `${path} starts from the model ${shownJson(initFrom)}, so ${flagOf(other)} has no effect`,
+    { hint: 'omit it, or train a new model without --config' },
+  );
 }
 
 /** Applies recorded settings that have no flag but are needed to reproduce the run. */
@@ -179,10 +203,15 @@ const OF_RECORDS = ['train', 'plan', 'tokenize'];
 
 function refuseRecord(command: Command, path: string): never {
   const hasModel = command.options.some((option) => option.attributeName() === 'model');
+  const folder = statSync(path).isDirectory() ? path : dirname(path);
   throw new UsageError(
     'bad-option-value',
     `${path} is a training run, whose options are not those of gpt ${command.name()}`,
-    { hint: hasModel ? `to use its model, pass -m ${path}` : 'gpt train and gpt plan can repeat it' },
+    {
+      hint: hasModel
+        ? `to use its model, pass -m ${shellQuoted(folder)}`
+        : 'gpt train and gpt plan can repeat it',
+    },
   );
 }
 

@@ -164,6 +164,8 @@ function adviceFor(backend: Device, rejected: readonly Rejection[], load: number
     if (node !== undefined) advice.push(`use ${node}, which the faster engine '${what}' needs`);
     else if (reason.startsWith('gives '))
       advice.push(`engine '${what}' ${reason}: please report this with the CPU model and Node version`);
+    else if (/ is missing$| is not the library /.test(reason))
+      advice.push(`install gpt again, or run npm run build in its folder: ${reason}`);
     else if (backend.name.startsWith('reference'))
       advice.push(`engine '${what}' does not work here: ${reason}`);
   }

@@ -128,7 +128,8 @@ async function tokenize(paths: string[], flags: Flags): Promise<void> {
   if (flags.encode || flags.decode) {
     if (paths.length > 0)
       throw new UsageError('conflicting-options', '--encode and --decode read stdin; they take no files');
-    refuseBeside(flags.encode ? '--encode' : '--decode', flags, OF_STATISTICS);
+    if (flags.encode) refuseBeside('--encode', flags, OF_STATISTICS);
+    else refuseBeside('--decode', flags, [...OF_STATISTICS, 'encoding', 'encodingErrors']);
     const tokenizer = givenTokenizer(flags.model);
     noticeIfTyped(flags.encode ? 'the text' : 'the ids');
     await (flags.encode ? encodeStdin(tokenizer, flags) : decodeStdin(tokenizer));

@@ -9,10 +9,8 @@ import { optionsFromJson } from './stored-options.ts';
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** Options of the vocabulary that a run builds. */
-const VOCABULARY = ['minFrequency', 'rareWords', 'vocabSize'];
-
-const CHOSEN_FOR_TEXT: ReadonlySet<string> = new Set([...VOCABULARY, 'bpeSizeFromText']);
+/** Options of the vocabulary that a run builds, whose defaults are chosen for the text. */
+const VOCABULARY = ['minFrequency', 'rareWords', 'vocabSize', 'bpeSizeFromText'];
 
 /**
  * The names of recorded options that had their defaults, and no longer have them if `changes` replace other options: with 40
@@ -27,14 +25,14 @@ export function outdatedDefaults(recorded: Options, changes: Options): ReadonlyS
   const settings = resolved(kept);
   const implied: string[] = [];
   for (const name of optionTable().keys()) {
-    if (kept[name] === undefined || CHOSEN_FOR_TEXT.has(name)) continue;
+    if (kept[name] === undefined || VOCABULARY.includes(name)) continue;
     const { [name]: _, ...rest } = kept;
     if (!isDeepStrictEqual(resolved(rest)[name], settings[name])) continue;
     delete kept[name];
     implied.push(name);
   }
   const next = lengthsOf(changes).map((length) => resolved({ ...kept, ...ofTable(changes), ...length }));
-  const startsFromModel = changes['initFrom'] !== undefined && kept['initFrom'] === undefined;
+  const startsFromModel = changes['initFrom'] !== undefined && changes['initFrom'] !== recorded['initFrom'];
   const isOutdated = (name: string): boolean =>
     next.some((each) => !isDeepStrictEqual(each[name], settings[name])) ||
     (startsFromModel && isOfModel(name));
@@ -61,22 +59,24 @@ function resolved(options: Options): Options {
 }
 
 /**
- * The names of recorded options that describe a vocabulary which the new run does not build: it starts from a model, reads token
- * files, or has another tokenizer.
+ * The names of recorded options that describe a vocabulary which the new run, or `gpt tokenize`, does not build: it starts from
+ * a model, reads token files, uses an existing tokenizer, or has another one.
  *
- * @param changes options of the new run, and its `corpus` if that is given
+ * @param changes options that are given, and the `corpus` if that is given
  */
 export function outdatedVocabularyOptions(recorded: Options, changes: Options): ReadonlySet<string> {
-  const { corpus, initFrom } = { ...recorded, ...changes };
+  const { corpus, initFrom, model } = { ...recorded, ...changes };
   return new Set([
     ...(initFrom === undefined ? [] : setByModel(recorded)),
-    ...(namesTokenFile(corpus) ? VOCABULARY : []),
+    ...(namesTokenFile(corpus) ? ['tokenizer', ...VOCABULARY] : []),
+    ...(model === undefined ? [] : ['tokenizer', 'specialTokens', ...VOCABULARY]),
     ...ofChangedTokenizer(recorded, changes),
   ]);
 }
 
-/** What conflicts with starting from a model. */
+/** What a starting model determines. */
 const setByModel = ({ growVocab, tokenizer }: Options): string[] => [
+  'tokenizer',
   'preset',
   'vocabSize',
   'rareWords',

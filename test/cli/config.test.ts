@@ -178,6 +178,33 @@ describe('the record of a run', () => {
     expect(changed.options.muonScale).toBeUndefined();
   });
 
+  test('with a validation file evaluates on that file again', async () => {
+    writeFileSync(path('val.txt'), readFileSync(path('corpus.txt'), 'utf8').slice(0, 300));
+    const valFile = path('val.txt');
+    await train({ ...tiny, maxIters: 2, corpus: [path('corpus.txt')], valFile, outDir: path('with-file') });
+    const { parse } = await recordingProgram();
+    for (const command of ['train', 'plan']) {
+      const { options } = await parse([command, '--config', path('with-file')]);
+      expect(options).toMatchObject({ valFile });
+      expect(options.valFraction).toBeUndefined();
+    }
+    const changed = await parse(['train', '--config', path('with-file'), '--val-fraction', '0.2']);
+    expect(changed.options).toMatchObject({ valFraction: 0.2 });
+    expect(changed.options.valFile).toBeUndefined();
+  });
+
+  test.each(['--vocab-size 300', '--preset nano'])(
+    'of a fine-tuning refuses %s instead of training a new model',
+    async (flags) => {
+      const options = { ...tiny, corpus: [path('corpus.txt')], initFrom: path('first'), maxIters: 2 };
+      const { nLayer: _, nHead: _h, nEmbd: _e, blockSize: _b, ...fine } = options;
+      await train({ ...fine, outDir: path('fine'), overwrite: true });
+      const { stderr, code } = await runInProcess(['train', '--config', 'fine', ...flags.split(' ')], folder);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/fine starts from the model ".*first", so --\S+ has no effect/);
+    },
+  );
+
   test.each([
     ['sample', 'pass -m first'],
     ['eval', 'pass -m first'],
@@ -206,6 +233,17 @@ describe('the record of a run', () => {
       }),
     );
 
+    test('gives a tokenizer to gpt tokenize only where none is given', async () => {
+      const { parse } = await recordingProgram();
+      const config = ['--config', path('words')];
+      expect((await parse(['tokenize', ...config])).options).toMatchObject({ tokenizer: 'word' });
+      const { options } = await parse(['tokenize', ...config, '-m', path('first')]);
+      expect(options.tokenizer).toBeUndefined();
+      const filter = await parse(['tokenize', '--encode', ...config, '-m', path('first')]);
+      expect(filter.args).toEqual([[]]);
+      expect(filter.options.tokenizer).toBeUndefined();
+    });
+
     test('has its tokenizer, unless the command line names another', async () => {
       const command = `train --config ${path('words')}`;
       const recorded = { tokenizer: 'word', rareWords: 'spell' };
@@ -220,8 +258,8 @@ describe('the record of a run', () => {
 
     test('says nothing about the vocabulary of a starting model or of a token file', async () => {
       const config = `--config ${path('words')}`;
-      expect(await choiceOf(`train ${config} --init-from elsewhere`)).toEqual({ tokenizer: 'word' });
-      expect(await choiceOf(`train tokens.bin ${config}`)).toEqual({ tokenizer: 'word' });
+      expect(await choiceOf(`train ${config} --init-from elsewhere`)).toEqual({});
+      expect(await choiceOf(`train tokens.bin ${config}`)).toEqual({});
     });
 
     test('keeps a minimum frequency that was given for it, with another tokenizer too', async () => {

@@ -1,6 +1,7 @@
 /** The view of a run on a terminal: a block of lines that is redrawn in place. */
 import { readLogs, type RunLogs } from '../../checkpoint/logs.ts';
 import type { TrainEvent } from '../../train/events.ts';
+import type { RunDescription } from '../../train/train-handlers.ts';
 import { SHOWN_AFTER } from '../activity.ts';
 import { startLiveBlock, type LiveBlock } from '../live-block.ts';
 import { printable, stderrColors } from '../terminal.ts';
@@ -49,7 +50,7 @@ export function createLiveView(): TrainView {
     start(run) {
       timer = startStepTimer(run.startStep, run.tokensPerStep);
       shown = { ...shown, step: run.startStep, maxIters: run.settings.maxIters };
-      if (run.startStep > 0) shown = { ...shown, ...recall(readLogs(run.folder), run.startStep, curve) };
+      shown = { ...shown, ...recall(run, curve) };
       block = startLiveBlock((columns, rows) => renderFrame(current(), columns, rows, stderrColors));
     },
     event(event, { maxIters }) {
@@ -80,18 +81,29 @@ export function createLiveView(): TrainView {
   };
 }
 
-/** What a resumed run logged up to its checkpoint; training losses are added to `curve`. */
-function recall(
-  { steps, evaluations }: RunLogs,
-  last: number,
-  curve: LossCurve,
-): Pick<State, 'validationLosses' | 'best'> {
-  for (const { step, loss } of steps) if (step <= last && Number.isFinite(loss)) curve.add(step, loss);
-  const validationLosses = evaluations
-    .filter(({ step }) => step <= last)
+type Resumed = Pick<RunDescription, 'folder' | 'startStep' | 'textChange'>;
+
+/** The evaluations that a resumed run logged up to its checkpoint. The training losses are added to `curve`. */
+function recall(run: Resumed, curve: LossCurve): Partial<State> {
+  const logs = earlierLogs(run);
+  if (logs === undefined) return {};
+  const isEarlier = ({ step }: { readonly step: number }): boolean => step <= run.startStep;
+  for (const { step, loss } of logs.steps.filter(isEarlier)) if (Number.isFinite(loss)) curve.add(step, loss);
+  const validationLosses = logs.evaluations
+    .filter(isEarlier)
     .map(({ step, validationLoss }): Point => [step, validationLoss]);
   const [best] = validationLosses.toSorted(([, a], [, b]) => a - b);
   return { validationLosses, best };
+}
+
+/** Undefined if they are of another text or cannot be read, which is no reason not to train. */
+function earlierLogs({ folder, startStep, textChange }: Resumed): RunLogs | undefined {
+  if (startStep === 0 || textChange !== undefined) return undefined;
+  try {
+    return readLogs(folder);
+  } catch {
+    return undefined;
+  }
 }
 
 function afterEvent(shown: State, event: TrainEvent): State {

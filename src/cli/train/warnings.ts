@@ -89,16 +89,18 @@ export function warningsBefore(run: UpcomingRun): string[] {
 /** A new vocabulary may omit rare tokens; that of a starting model lacks what its training text lacked. */
 function aboutUnknown(run: UpcomingRun): string[] {
   const { tokens, settings } = run;
-  const isInValidationOnly = tokens.unknown > 0 && tokens.unknown === tokens.unknownInValidation;
-  if (hasWholeVocabulary(run) && isInValidationOnly) {
-    const share = tokens.unknown / tokens.validation;
-    if (share <= MAX_UNKNOWN) return [];
-    return [
-      warning(
-        `${formatPercent(share)} of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high.`,
-        againstUnknown(run),
-      ),
-    ];
+  if (hasWholeVocabulary(run)) {
+    const { unknownInValidation = 0 } = tokens;
+    const literal = (tokens.unknown - unknownInValidation) / tokens.train; // only a literal <unk> is unknown there
+    const share = unknownInValidation / tokens.validation;
+    if (share - literal > MAX_UNKNOWN)
+      return [
+        warning(
+          `${formatPercent(share)} of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high.`,
+          againstUnknown(run),
+        ),
+      ];
+    if (literal === 0) return [];
   }
   const unknown = tokens.unknown / (tokens.train + tokens.validation);
   if (unknown <= MAX_UNKNOWN && !(tokens.unknown > 0 && mayGrow(run) && !settings.growVocab)) return [];

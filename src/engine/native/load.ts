@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import type { DynamicLibrary } from 'node:ffi';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
@@ -76,6 +76,8 @@ function ffiOfAvx512(): typeof import('node:ffi') {
  * @throws Error if it is missing or not the one this program was built with
  */
 function checkLibrary(path: string, sha256: string): void {
-  const actual = hash('sha256', readFileSync(path));
-  if (actual !== sha256) throw new Error(`${path} is not the library that this version was built with`);
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new Error(`${path} is missing`);
+  if (!found.isFile() || hash('sha256', readFileSync(path)) !== sha256)
+    throw new Error(`${path} is not the library that this version was built with`);
 }

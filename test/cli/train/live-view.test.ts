@@ -44,6 +44,12 @@ describe.runIf(hasTerminal)('on a terminal', () => {
     });
     const [chart] = stdout.split(BEGIN).at(-1)!.split(END);
     expect(stripVTControlCharacters(chart)).toMatch(/^ +2 +42\r?$/m); // the steps under the chart
+    writeFileSync(join(folder, 'resumed/samples.jsonl'), '{"step":0,"text":5}\n');
+    const damaged = await run(['train', '--resume', 'resumed', '--max-iters', '44'], {
+      cwd: folder,
+      tty: true,
+    });
+    expect(damaged.code).toBe(0);
   });
 
   it('changes no mode of the terminal that would have to be undone', async () => {

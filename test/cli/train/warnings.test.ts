@@ -91,6 +91,14 @@ describe('warnings before the first step', () => {
       '16.7% of the validation tokens are <unk>: the text to train on lacks what they stand for, so their loss stays high. --tokenizer bpe would help.',
     ],
     [
+      'a literal <unk> in the text, and a validation file with characters that the text lacks',
+      {
+        ...withSettings({ valFile: 'val.txt' }),
+        tokens: { ...plan.tokens, unknown: 70_000, unknownInValidation: 50_000 },
+      },
+      '50.0% of the validation tokens are <unk>: the text to train on lacks what they stand for',
+    ],
+    [
       'a literal <unk> in the text and in its validation file',
       {
         ...withSettings({ valFile: 'val.txt' }),
