@@ -212,12 +212,28 @@ export async function fitToBudget(
   const { step, last } = expectedCosts(settings, data, stepSeconds, ranks);
   const left = timeForTraining(seconds, last) - last - (performance.now() - asked) / 1000;
   const max = maxSteps(facts.trainTokens, shape.batchSize * config.blockSize * shape.microBatches);
-  const maxIters = Math.min(stepsIn(left, step), max);
-  const usual = optionsForLength(maxIters, settings);
-  const evalIters = splitEvaluations(given.evalIters ?? usual.evalIters, { from: unsplit, to: split });
-  const fitted = { ...usual, ...chosen, evalIters, maxIters };
-  const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);
-  return { options: fitted, costs, maxSteps: max };
+  const fit = (maxIters: number): Fitted => {
+    const usual = optionsForLength(maxIters, settings);
+    const evalIters = splitEvaluations(given.evalIters ?? usual.evalIters, { from: unsplit, to: split });
+    const fitted = { ...usual, ...chosen, evalIters, maxIters };
+    const costs = expectedCosts(resolveOptions(fitted), data, stepSeconds, ranks);
+    return { options: fitted, costs, maxSteps: max };
+  };
+  const fitted = fit(Math.min(stepsIn(left, step), max));
+  const within = withGivenEvaluations(fitted, given, left + last);
+  return within === undefined ? fitted : fit(within);
+}
+
+/** The number of steps if evaluations of a given size or frequency leave time for fewer than was assumed; else undefined. */
+function withGivenEvaluations(
+  { options, costs }: Fitted,
+  { evalInterval, evalIters }: TrainModelOptions,
+  seconds: number,
+): number | undefined {
+  if (evalInterval === undefined && evalIters === undefined) return undefined;
+  const settings = resolveOptions(options);
+  const within = stepsWithin(seconds, 0, settings, costs);
+  return within < settings.maxIters ? within : undefined;
 }
 
 /** A choice whose batch is a multiple of the ranks, so that all have the same amount of work. */
