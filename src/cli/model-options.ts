@@ -69,14 +69,13 @@ export function argumentOrModel(
   argument: string | undefined,
   { model }: ModelFlags,
   command: Command,
+  hint = 'omit one of them',
 ): string | undefined {
   if (argument !== undefined && command.getOptionValueSource('model') === 'cli')
     throw new UsageError(
       'conflicting-options',
       `the model is given twice: ${argument} and --model ${model}`,
-      {
-        hint: 'omit one of them',
-      },
+      { hint },
     );
   return argument ?? model;
 }

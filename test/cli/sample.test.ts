@@ -283,7 +283,7 @@ describe('the interactive mode', () => {
       `/save ${file}`,
       `/save ${join(folder, 'corpus.txt')}`,
       '/set',
-      '/quit',
+      '/exit', // the same as /quit
       'the',
     ];
     const { stdout, stderr, code } = await sample('-i --seed 1', lines(...typed));

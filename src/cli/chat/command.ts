@@ -62,8 +62,10 @@ export function register(command: Command): void {
   command.action(run);
 }
 
+const ONE_MESSAGE = 'omit one of them; a single message comes from a pipe: echo "…" | gpt chat';
+
 async function run(named: string | undefined, flags: Flags, command: Command): Promise<void> {
-  const model = argumentOrModel(named, flags, command);
+  const model = argumentOrModel(named, flags, command, ONE_MESSAGE);
   const { folder, backend } = await openModel({ ...flags, ...(model !== undefined && { model }) });
   try {
     const { tokenizer, config } = folder;

@@ -50,13 +50,17 @@ const namesIn = (commands: SlashCommands<never>): string[] => [
   ...settingNames.map(kebab),
 ];
 
+/** What other programs call /quit. */
+const ALSO_QUIT = ['exit', 'bye', 'q'];
+
 /** Runs a line that starts with a slash. @throws UsageError if there is no such command */
 export async function runSlashCommand<Session extends SettingsSession>(
   commands: SlashCommands<Session>,
   session: Session,
   line: string,
 ): Promise<boolean | void> {
-  const [, name, argument] = /^\/(\S*)\s*([^]*)$/.exec(line)!;
+  const [, typed, argument] = /^\/(\S*)\s*([^]*)$/.exec(line)!;
+  const name = ALSO_QUIT.includes(typed) ? 'quit' : typed;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command !== undefined) return command.run(session, argument);
   if (settingNames.some((setting) => kebab(setting) === name)) return set(session, `${name} ${argument}`);
