@@ -8,13 +8,15 @@ import { belowOne, positive } from './values.ts';
 /** Architecture of a new model. */
 export const DEFAULT_ARCHITECTURE = 'gpt2';
 
-/** Read when used, since architectures can be added. */
+/** Built when used, since architectures can be added. */
+const choices = (): OptionType<string> => choice(architectureNames());
+
 const architecture: OptionType<string> = {
   get expected() {
-    return choice(architectureNames()).expected;
+    return choices().expected;
   },
-  is: (name) => choice(architectureNames()).is(name),
-  read: (text) => choice(architectureNames()).read(text),
+  is: (name) => choices().is(name),
+  read: (text) => choices().read(text),
   get completes() {
     return architectureNames();
   },

@@ -163,7 +163,8 @@ test('a kernel that traps in a strand ends the run with an error, whichever thre
   await device.close();
 });
 
-test('the wait for the longest strand is time of the last instruction', async () => {
+// Retried because three threads do not always get their share of the cores while other programs run.
+test('the wait for the longest strand is time of the last instruction', { retry: 3 }, async () => {
   const [M, tiny] = [900, 3];
   const strands = [M, tiny, tiny].map((n, strand): Instruction => {
     const [x, c] = [buffer(strand * 3 * M * M, n * n), buffer((strand * 3 + 1) * M * M, n * n)];
@@ -178,11 +179,11 @@ test('the wait for the longest strand is time of the last instruction', async ()
   const wall = (performance.now() - start) / 1000;
   const timings = await loaded.timings!();
   const total = timings.reduce((all, { seconds }) => all + seconds, 0);
-  expect(total).toBeGreaterThan(0.4 * wall); // a third without the wait; less than all of it where other programs run
+  expect(total).toBeGreaterThan(0.55 * wall); // a third without the wait
   expect(total).toBeLessThanOrEqual(1.2 * wall);
   // Two of the three threads wait for the first strand.
   expect(timings.map(({ waited }) => waited > 0)).toEqual([false, false, true]);
-  expect(timings[2].waited).toBeGreaterThan(0.1 * wall);
+  expect(timings[2].waited).toBeGreaterThan(0.3 * wall);
   await device.close();
 });
 
