@@ -1,6 +1,11 @@
 /** Node's foreign function interface, for calls into native libraries. */
 
-/** @throws Error if Node has no node:ffi, or does not allow it */
+export const NODE_WITH_FFI = `Node 26.9 or newer; this is ${process.versions.node}`;
+
+/** This Node has no node:ffi. */
+export class MissingFfi extends Error {}
+
+/** @throws MissingFfi; Error if Node's permission model does not allow it */
 export function loadFfi(): typeof import('node:ffi') {
   const permission = process.permission as typeof process.permission | undefined;
   if (permission !== undefined && !permission.has('ffi'))
@@ -13,7 +18,7 @@ export function loadFfi(): typeof import('node:ffi') {
   } finally {
     Object.defineProperty(process, 'emitWarning', emitWarning);
   }
-  throw new Error(`it needs Node 26.9 or newer; this is ${process.versions.node}`);
+  throw new MissingFfi(`it needs ${NODE_WITH_FFI}`);
 }
 
 /** Address of the WebAssembly memory in the process; it stays the same when the memory grows. */

@@ -160,8 +160,11 @@ async function profileTraining(backend: Device, seconds: number): Promise<Kernel
 function adviceFor(backend: Device, rejected: readonly Rejection[], load: number): string[] {
   const advice: string[] = [];
   for (const { what, reason } of rejected) {
-    const node = /Node [\d.]+ or newer/.exec(reason)?.[0];
-    if (node !== undefined) advice.push(`use ${node}, which the faster engine '${what}' needs`);
+    const needed = /needs (?:a processor with (\S+) and )?(Node [\d.]+ or newer)/.exec(reason);
+    if (needed !== null)
+      advice.push(
+        `${needed[1] === undefined ? '' : `if the processor has ${needed[1]}, `}use ${needed[2]}, which the faster engine '${what}' needs`,
+      );
     else if (reason.startsWith('gives '))
       advice.push(`engine '${what}' ${reason}: please report this with the CPU model and Node version`);
     else if (/ is missing$| is not the library /.test(reason))

@@ -1,13 +1,14 @@
 /**
- * The two calling conventions of x86-64: System V (AMD64 supplement), that of Linux, and Microsoft's, that of Windows. They
- * differ in the register of the first argument and in the callee-saved registers.
+ * The two calling conventions of x86-64: System V (AMD64 supplement), that of Linux, and Microsoft's, that of Windows. For
+ * functions that take one argument and call no other, they differ in its register and in the callee-saved registers. Such
+ * functions need no shadow space, and these store nothing in System V's red zone.
  */
 import type { Assembler } from './assembler.ts';
 import { at, r12, r13, r14, r15, rbp, rbx, rcx, rdi, rsi, rsp, zmm, type General } from './operands.ts';
 
 /**
- * What a function's first instructions saved, from which Windows unwinds the stack. `end` is where the instruction that did it
- * ends, in bytes from the start of the function.
+ * What a function saves on entry, as Windows needs it to unwind the stack. `end` is the offset of the next instruction from the
+ * start of the function.
  */
 export interface Prologue {
   /** General-purpose registers, in the order in which they were pushed. */
@@ -18,16 +19,23 @@ export interface Prologue {
     readonly end: number;
     readonly saved: readonly { readonly vector: number; readonly end: number }[];
   };
-  /** Length of these instructions in bytes. */
+  /** In bytes. */
   readonly length: number;
 }
 
 /** A function within assembled code. */
 export interface AssembledFunction {
-  /** Where it begins and ends. */
+  /** Offsets of its first byte and of the one after its last. */
   readonly start: number;
   readonly end: number;
   readonly prologue: Prologue;
+}
+
+/** Position-independent code. */
+export interface Assembled {
+  readonly code: Uint8Array;
+  /** By name. */
+  readonly functions: Readonly<Record<string, AssembledFunction>>;
 }
 
 export interface CallingConvention {
@@ -91,5 +99,5 @@ export function leave(asm: Assembler, convention: CallingConvention, changed: Ch
 const savedRegisters = ({ calleeSaved }: CallingConvention, { registers }: Changed): readonly General[] =>
   calleeSaved.filter((register) => registers.includes(register));
 
-/** Room for vectors that aligns them: the stack is 8 bytes beyond a multiple of 16 where a function starts. */
+/** Stack space for vectors, padded so that they are aligned to 16 bytes: on entry, rsp is 8 off. */
 const vectorBytes = (pushed: number, vectors: number): number => XMM * vectors + (pushed % 2 === 0 ? 8 : 0);

@@ -6,6 +6,7 @@
  *     dynamic section, on the next page                                       loaded as readable and writable
  */
 import { alignUp, ByteWriter } from './byte-writer.ts';
+import type { Assembled, AssembledFunction } from './calling-convention.ts';
 
 const PAGE = 4096;
 const HEADER = 64;
@@ -25,8 +26,12 @@ const READABLE = 4;
 /** Tags of the dynamic section. */
 const DT = { HASH: 4, STRTAB: 5, SYMTAB: 6, STRSZ: 10, SYMENT: 11, NULL: 0 } as const;
 
-/** @param functions offset of each function in the code, by name */
-export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<string, number>>): Uint8Array {
+interface Linked extends Pick<Assembled, 'code'> {
+  /** By name. */
+  readonly functions: Readonly<Record<string, Pick<AssembledFunction, 'start'>>>;
+}
+
+export function elfLibrary({ code, functions }: Linked): Uint8Array {
   const names = Object.keys(functions);
   const strings = new TextEncoder().encode(`\0${names.map((name) => `${name}\0`).join('')}`);
   const headers = 4;
@@ -61,7 +66,7 @@ export function sharedLibrary(code: Uint8Array, functions: Readonly<Record<strin
     file.uint32(symbol, nameOffset(names, i));
     file.uint8(symbol + 4, 0x12); // a global function
     file.uint16(symbol + 6, 1); // any section index but 0, which marks an undefined symbol
-    file.uint64(symbol + 8, text + functions[name]);
+    file.uint64(symbol + 8, text + functions[name].start);
   });
   file.bytes.set(strings, stringTable);
   file.bytes.set(code, text);

@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MAX_THREADS, nativeBlock } from '../wasm/address-space.ts';
 import { blockOffset } from './argument-block.ts';
-import { addressOf, loadFfi } from '../../ffi.ts';
+import { addressOf, loadFfi, MissingFfi, NODE_WITH_FFI } from '../../ffi.ts';
 import { libraryFiles, type Platform } from './library-files.ts';
 import { ProcessorAnswer } from './processor.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../dist/kernels/', import.meta.url));
 
-/** The library of this thread. Referenced here because garbage collection of the handle may unload its functions. */
+/** Opened once per thread. */
 let library: DynamicLibrary | undefined;
 
 /** Runs the macro-kernel on the argument block of a thread. */
@@ -63,10 +63,20 @@ function ffiOfAvx512(): typeof import('node:ffi') {
   try {
     return loadFfi();
   } catch (error) {
-    const isListed = process.platform === 'linux' && process.permission === undefined;
-    if (isListed && !/\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1')))
-      throw new Error(NO_AVX512, { cause: error });
+    if (!(error instanceof MissingFfi)) throw error;
+    const flags = processorFlags();
+    if (flags === undefined) throw new Error(`${NO_AVX512} and ${NODE_WITH_FFI}`, { cause: error });
+    if (!/\bavx512f\b/.test(flags)) throw new Error(NO_AVX512, { cause: error });
     throw error;
+  }
+}
+
+/** What Linux says of the CPU; undefined where it cannot be read. */
+function processorFlags(): string | undefined {
+  try {
+    return readFileSync('/proc/cpuinfo', 'latin1');
+  } catch {
+    return undefined;
   }
 }
 

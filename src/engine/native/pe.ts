@@ -7,7 +7,7 @@
  *     exports · names · unwind information, on the page after it              loaded as readable
  */
 import { alignUp, ByteWriter } from './byte-writer.ts';
-import type { AssembledFunction, Prologue } from './calling-convention.ts';
+import type { Assembled, AssembledFunction, Prologue } from './calling-convention.ts';
 
 /** Alignment of sections in memory and in the file. */
 const PAGE = 4096;
@@ -18,27 +18,28 @@ const FILE_HEADER = 24;
 const OPTIONAL_HEADER = 240;
 const SECTION_HEADER = 40;
 const EXPORT_DIRECTORY = 40;
-/** Start, end and unwind information of a function. */
-const FUNCTION_ENTRY = 12;
+/** RUNTIME_FUNCTION: start, end and unwind information of a function. */
+const RUNTIME_FUNCTION = 12;
 
 const X86_64 = 0x8664;
-/** An executable image that is a library and may be placed above 4 GiB. */
-const CHARACTERISTICS = 0x2022;
-/** May be placed anywhere, also in the upper part of the address space; data is never executed. */
-const DLL_CHARACTERISTICS = 0x160;
-const CODE = 0x6000_0020; // readable, executable
-const DATA = 0x4000_0040; // readable
-/** Operations of unwind information. */
+/** Characteristics of the file. */
+const [EXECUTABLE_IMAGE, LARGE_ADDRESS_AWARE, DLL] = [0x2, 0x20, 0x2000];
+/** Characteristics of a DLL. */
+const [HIGH_ENTROPY_VA, DYNAMIC_BASE, NX_COMPAT] = [0x20, 0x40, 0x100];
+const WINDOWS_GUI = 2;
+/** Indices of directories. */
+const [EXPORT_TABLE, EXCEPTION_TABLE] = [0, 3];
+/** Flags of sections: the kind of content, and access. */
+const CODE = 0x20 | 0x2000_0000 | 0x4000_0000; // readable and executable
+const INITIALIZED_DATA = 0x40 | 0x4000_0000; // readable
+/** Operations in UNWIND_INFO. */
 const UWOP = { push: 0, allocateLarge: 1, saveVector: 8 } as const;
 
-/** @param functions by name */
-export function windowsLibrary(
-  code: Uint8Array,
-  functions: Readonly<Record<string, AssembledFunction>>,
-): Uint8Array {
+/** @param name of the file, which its export directory repeats */
+export function peLibrary({ code, functions }: Assembled, name: string): Uint8Array {
   const text = PAGE;
   const data = text + alignUp(code.length, PAGE);
-  const { bytes, exports, unwinding } = dataSection(functions, { text, data });
+  const { bytes, exports, unwinding } = dataSection(name, functions, { text, data });
   const headers = alignUp(DOS_HEADER + FILE_HEADER + OPTIONAL_HEADER + 2 * SECTION_HEADER, BLOCK);
   const dataStart = headers + alignUp(code.length, BLOCK);
   const file = new ByteWriter(dataStart + alignUp(bytes.length, BLOCK));
@@ -49,12 +50,12 @@ export function windowsLibrary(
     data: alignUp(bytes.length, BLOCK),
     image: data + alignUp(bytes.length, PAGE),
     headers,
-    directories: { 0: exports, 3: unwinding },
+    directories: { [EXPORT_TABLE]: exports, [EXCEPTION_TABLE]: unwinding },
   });
   const sections = DOS_HEADER + FILE_HEADER + OPTIONAL_HEADER;
   writeSection(file, sections, { name: '.text', address: text, bytes: code, at: headers, flags: CODE });
   const next = sections + SECTION_HEADER;
-  writeSection(file, next, { name: '.rdata', address: data, bytes, at: dataStart, flags: DATA });
+  writeSection(file, next, { name: '.rdata', address: data, bytes, at: dataStart, flags: INITIALIZED_DATA });
   return file.bytes;
 }
 
@@ -79,21 +80,21 @@ function writeHeader(file: ByteWriter, { code, data, image, headers, directories
   file.uint16(at + 4, X86_64);
   file.uint16(at + 6, 2); // sections
   file.uint16(at + 20, OPTIONAL_HEADER);
-  file.uint16(at + 22, CHARACTERISTICS);
+  file.uint16(at + 22, EXECUTABLE_IMAGE | LARGE_ADDRESS_AWARE | DLL);
   const optional = at + FILE_HEADER;
-  file.uint16(optional, 0x20b); // 64 bits
+  file.uint16(optional, 0x20b); // PE32+, the format for 64 bits
   file.uint32(optional + 4, code);
   file.uint32(optional + 8, data);
   file.uint32(optional + 20, PAGE); // address of the code; there is no entry point
-  file.uint64(optional + 24, 0x1_8000_0000); // the usual place of a library
+  file.uint64(optional + 24, 0x1_8000_0000); // the linker's default base address of a 64-bit DLL
   file.uint32(optional + 32, PAGE);
   file.uint32(optional + 36, BLOCK);
   file.uint16(optional + 40, 6); // version of the operating system
   file.uint16(optional + 48, 6); // and of its subsystem
   file.uint32(optional + 56, image);
   file.uint32(optional + 60, headers);
-  file.uint16(optional + 68, 2); // a graphical or no subsystem; of no meaning in a library
-  file.uint16(optional + 70, DLL_CHARACTERISTICS);
+  file.uint16(optional + 68, WINDOWS_GUI); // ignored for a DLL
+  file.uint16(optional + 70, HIGH_ENTROPY_VA | DYNAMIC_BASE | NX_COMPAT);
   file.uint32(optional + 108, 16); // directories
   for (const [index, { address, size }] of Object.entries(directories)) {
     file.uint32(optional + 112 + 8 * Number(index), address);
@@ -127,19 +128,20 @@ function writeSection(file: ByteWriter, header: number, { name, address, bytes, 
  * @param at addresses of the two sections
  */
 function dataSection(
+  library: string,
   functions: Readonly<Record<string, AssembledFunction>>,
   { text, data }: { readonly text: number; readonly data: number },
 ): { readonly bytes: Uint8Array; readonly exports: Range; readonly unwinding: Range } {
-  const names = Object.keys(functions).sort(); // names are searched by bisection
-  const byPlace = Object.values(functions).sort((a, b) => a.start - b.start); // so are functions
-  const strings = new TextEncoder().encode(`avx512.dll\0${names.map((name) => `${name}\0`).join('')}`);
+  const names = Object.keys(functions).sort(); // Windows finds names, and functions by address, by binary search
+  const byPlace = Object.values(functions).sort((a, b) => a.start - b.start);
+  const strings = new TextEncoder().encode([library, ...names].map((name) => `${name}\0`).join(''));
   const addresses = EXPORT_DIRECTORY;
   const namePointers = addresses + 4 * names.length;
   const ordinals = namePointers + 4 * names.length;
   const stringTable = ordinals + 2 * names.length;
   const table = alignUp(stringTable + strings.length, 4);
   const unwindInfos = byPlace.map(({ prologue }) => unwindInfo(prologue));
-  let end = table + FUNCTION_ENTRY * byPlace.length;
+  let end = table + RUNTIME_FUNCTION * byPlace.length;
   const infoStarts = unwindInfos.map((info) => (end = alignUp(end, 4) + info.length) - info.length);
 
   const file = new ByteWriter(end);
@@ -151,7 +153,7 @@ function dataSection(
   file.uint32(32, data + namePointers);
   file.uint32(36, data + ordinals);
   file.bytes.set(strings, stringTable);
-  let nameStart = stringTable + 'avx512.dll\0'.length;
+  let nameStart = stringTable + library.length + 1;
   names.forEach((name, i) => {
     file.uint32(addresses + 4 * i, text + functions[name].start);
     file.uint32(namePointers + 4 * i, data + nameStart);
@@ -159,7 +161,7 @@ function dataSection(
     nameStart += name.length + 1;
   });
   byPlace.forEach((each, i) => {
-    const entry = table + FUNCTION_ENTRY * i;
+    const entry = table + RUNTIME_FUNCTION * i;
     file.uint32(entry, text + each.start);
     file.uint32(entry + 4, text + each.end);
     file.uint32(entry + 8, data + infoStarts[i]);
@@ -168,11 +170,11 @@ function dataSection(
   return {
     bytes: file.bytes,
     exports: { address: data, size: table },
-    unwinding: { address: data + table, size: FUNCTION_ENTRY * byPlace.length },
+    unwinding: { address: data + table, size: RUNTIME_FUNCTION * byPlace.length },
   };
 }
 
-/** What the prologue did, the last first, each with the length of the code up to there. */
+/** UNWIND_INFO: the prologue's operations, last to first, each with the offset of the end of its instruction. */
 function unwindInfo({ pushed, vectors, length }: Prologue): Uint8Array {
   const slots: number[] = [];
   const add = (end: number, operation: number, info: number, ...more: number[]): void => {

@@ -16,9 +16,10 @@ const CHECKED = [
 ] as const;
 /** Minimum speed-up: machine code, unlike WebAssembly, is not confined to the engine's memory, so it has to pay off. */
 const GAIN = 1.15;
-/** After this many milliseconds without a new minimum, V8's optimized code is assumed to be in use. */
+/** After this many milliseconds without a clearly lower minimum, V8's optimized code is assumed to be in use. */
 const SETTLED = 10;
-/** Minimum number of turns. */
+const CLEARLY = 0.95;
+/** Minimum number of turns of each. */
 const ROUNDS = 10;
 
 /**
@@ -90,16 +91,16 @@ function measureBoth(
     const start = performance.now();
     loaded.submit();
     const time = performance.now() - start;
-    const isBetter = time < 0.95 * best[kind];
+    const isBetter = time < CLEARLY * best[kind];
     best[kind] = Math.min(best[kind], time);
     return isBetter;
   };
   // V8 optimizes the kernels in the background; until then they are many times slower. The two take turns from the start:
   // while the operating system runs two threads on one core, for some milliseconds, both are slower.
-  let settled = 0;
-  for (let round = 0; round < ROUNDS || performance.now() < settled; round++) {
+  let settledAt = 0;
+  for (let round = 0; round < ROUNDS || performance.now() < settledAt; round++) {
     const isBetter = [run('other'), run('wasm')].includes(true);
-    if (isBetter) settled = performance.now() + SETTLED;
+    if (isBetter) settledAt = performance.now() + SETTLED;
   }
   useOther(true);
   return best;

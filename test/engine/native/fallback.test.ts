@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { chooseBackend } from '../../../src/engine/backend.ts';
 import type { Instruction } from '../../../src/engine/instruction.ts';
@@ -29,6 +30,16 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64')('without 
     expect(variant).not.toBe('avx512');
     expect(rejected[0]).toEqual({ what: 'avx512', reason: expect.stringContaining('--allow-ffi') });
     expect(stderr).not.toContain('ffi');
+  });
+
+  test('a Node without node:ffi is to blame only where the processor has AVX-512 or cannot be asked', () => {
+    const reasonWith = (...flags: string[]) => choiceOf('--no-experimental-ffi', ...flags).rejected[0].reason;
+    const hasAvx512 = /\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'latin1'));
+    expect(reasonWith()).toMatch(hasAvx512 ? /^it needs Node 26/ : /^it needs a processor with AVX-512$/);
+    const root = fileURLToPath(new URL('../../../', import.meta.url));
+    expect(reasonWith('--permission', '--allow-ffi', '--allow-worker', `--allow-fs-read=${root}`)).toMatch(
+      /^it needs a processor with AVX-512 and Node 26/,
+    );
   });
 
   test('a library that is cut off is not loaded', () => {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { blockOffset } from '../../../src/engine/native/argument-block.ts';
-import { sharedLibrary } from '../../../src/engine/native/elf.ts';
+import { elfLibrary } from '../../../src/engine/native/elf.ts';
 import { libraryFiles } from '../../../src/engine/native/library-files.ts';
 import { assembleLibrary } from '../../../src/engine/native/library.ts';
 
@@ -23,7 +23,7 @@ test('nothing in the library is writable and executable, nor is the stack of a p
 
 test('each function is found by its name', () => {
   const code = Uint8Array.of(0xc3, 0x90, 0xc3);
-  const file = sharedLibrary(code, { first: 0, second: 2 });
+  const file = elfLibrary({ code, functions: { first: { start: 0 }, second: { start: 2 } } });
   const view = new DataView(file.buffer);
   const field = (at: number): number => Number(view.getBigUint64(at, true));
   const dynamic = field(64 + 56 * 2 + 8);

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 import { loadFfi } from '../../../src/ffi.ts';
 import { blockOffset, type BlockField } from '../../../src/engine/native/argument-block.ts';
 import { microsoft, systemV } from '../../../src/engine/native/calling-convention.ts';
-import { sharedLibrary } from '../../../src/engine/native/elf.ts';
+import { elfLibrary } from '../../../src/engine/native/elf.ts';
 import { assemble, assembleLibrary } from '../../../src/engine/native/library.ts';
 import { PANEL_COLUMNS, PANEL_ROWS } from '../../../src/engine/native/micro-kernel.ts';
 import { whyNoMachineCode } from '../../fixtures/machine-code.ts';
@@ -70,20 +70,44 @@ test('exports its functions in the order of their names, by which Windows search
 
 test('says for each function what its start saved, so that the stack can be unwound', () => {
   const table = offsetOf(u32(optional + 112 + 8 * 3));
-  const unwound = [0, 1].map((i) => {
-    const info = offsetOf(u32(table + 12 * i + 8));
+  const { functions } = assemble(microsoft);
+  const unwound = [functions.processorCheck, functions.macroKernel].map((assembled, i) => {
+    const [begin, end, information] = [0, 4, 8].map((field) => u32(table + 12 * i + field));
+    expect([begin, end]).toEqual([assembled.start, assembled.end].map((at) => sections[0].address + at));
+    expect(library[offsetOf(end - 1)]).toBe(0xc3); // ret
+    const info = offsetOf(information);
+    expect(library[info + 1]).toBe(assembled.prologue.length);
     const count = library[info + 2];
     const slots = Array.from({ length: count }, (_, slot) => u16(info + 4 + 2 * slot));
     const saved: string[] = [];
-    let ends = Infinity;
+    let after = library[info + 1]; // the last operation comes first, and ends the prologue
     for (let slot = 0; slot < count; slot++) {
-      const [end, operation, number] = [slots[slot] & 255, (slots[slot] >> 8) & 15, slots[slot] >> 12];
-      expect(end).toBeLessThan(ends); // the last operation comes first
-      ends = end;
-      if (operation === 0) saved.push(`general ${number}`);
-      else if (operation === 1) saved.push(`${8 * slots[++slot]} bytes`);
-      else saved.push(`vector ${number} at ${16 * slots[++slot]}`);
+      const [next, operation, number] = [slots[slot] & 255, (slots[slot] >> 8) & 15, slots[slot] >> 12];
+      expect(next).toBe(after);
+      const code = [...library.subarray(0, offsetOf(begin) + next)];
+      const push = [...(number < 8 ? [] : [0x41]), 0x50 | (number & 7)];
+      if (operation === 0) {
+        saved.push(`general ${number}`);
+        expect(code.slice(-push.length)).toEqual(push);
+        after = next - push.length;
+      } else if (operation === 1) {
+        const bytes = 8 * slots[++slot];
+        saved.push(`${bytes} bytes`);
+        expect(code.slice(-7)).toEqual([0x48, 0x81, 0xc4, 256 - bytes, 255, 255, 255]); // add rsp, −bytes
+        after = next - 7;
+      } else {
+        const offset = 16 * slots[++slot];
+        saved.push(`vector ${number} at ${offset}`);
+        // movups [rsp + offset], xmm
+        const where =
+          offset === 0 ? [0x04, 0x24] : offset < 128 ? [0x44, 0x24, offset] : [0x84, 0x24, offset, 0, 0, 0];
+        where[0] |= (number & 7) << 3;
+        const store = [...(number < 8 ? [] : [0x44]), 0x0f, 0x11, ...where];
+        expect(code.slice(-store.length)).toEqual(store);
+        after = next - store.length;
+      }
     }
+    expect(after).toBe(0);
     return saved;
   });
   const vectors = Array.from({ length: 10 }, (_, i) => `vector ${15 - i} at ${16 * (9 - i)}`);
@@ -105,7 +129,7 @@ function caller(): number[] {
     });
   const before = [
     0x56, // push rsi
-    0x48, 0x83, 0xec, 0x20, // sub rsp, 32: room that Microsoft's convention demands
+    0x48, 0x83, 0xec, 0x20, // sub rsp, 32: shadow space
     ...move(0x10), // movups xmm6, [rsi] …
     0x48, 0x89, 0xf9, // mov rcx, rdi
   ]; // prettier-ignore
@@ -136,7 +160,7 @@ describe.skipIf(process.platform !== 'linux' || whyNoMachineCode() !== undefined
     function multiply(code: Uint8Array, start: number) {
       const folder = mkdtempSync(join(tmpdir(), 'machine-code-'));
       const path = join(folder, 'library.so');
-      writeFileSync(path, sharedLibrary(code, { called: start }));
+      writeFileSync(path, elfLibrary({ code, functions: { called: { start } } }));
       const ffi = loadFfi();
       const called = new ffi.DynamicLibrary(path).getFunction('called', {
         arguments: ['pointer', 'pointer'],
