@@ -72,6 +72,24 @@ describe('a chat', () => {
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
   });
 
+  test('answers a message given as an argument, and reads nothing', async () => {
+    const alone = await gpt(['chat', 'chatter', question('whale'), '--greedy'], lines(question('sea')));
+    expect(alone).toMatchObject({ stdout: `${answerOf('whale')}\n`, stderr: '', code: 0 });
+    const named = await gpt(['chat', '-m', 'chatter', question('sea'), '--greedy', '--json']);
+    expect(JSON.parse(named.stdout)).toMatchObject({ turn: 1, assistant: answerOf('sea') });
+    const slash = await gpt(['chat', 'chatter', '/show', '--json', '--seed', '1', '-n', '5']);
+    expect(JSON.parse(slash.stdout)).toMatchObject({ user: '/show' });
+  });
+
+  test('names what is wrong with a message given as an argument', async () => {
+    const long = await gpt(['chat', 'chatter', 'whale '.repeat(80)]);
+    expect(long).toMatchObject({ stdout: '', code: 1 });
+    expect(long.stderr).toMatch(/^error: .*\b64\b/);
+    const withoutModel = await gpt(['chat', question('sea')]);
+    expect(withoutModel).toMatchObject({ stdout: '', code: 2 });
+    expect(withoutModel.stderr).toMatch(/gpt chat MODEL ['"]What is the sea\?['"]/);
+  });
+
   test('takes the newest model by default', async () => {
     const { stdout, stderr } = await gpt(['chat', '--greedy'], lines(question('ship')));
     expect(stdout).toBe(`${answerOf('ship')}\n`);
@@ -323,7 +341,11 @@ describe('a model', () => {
   });
 
   test('named twice, a template that is broken or missing, and a refusal of the template are errors', async () => {
-    await expectRefusal(['chat', 'chatter', '-m', 'plain'], [2, 'conflicting-options', 'plain'], folder);
+    await expectRefusal(
+      ['chat', 'chatter', 'What?', '-m', 'plain'],
+      [2, 'conflicting-options', 'chatter … plain'],
+      folder,
+    );
     writeFileSync(join(folder, 'broken.jinja'), '{% for %}');
     await expectRefusal(
       ['chat', 'chatter', '--chat-template', 'broken.jinja'],

@@ -1,11 +1,16 @@
 /** `gpt chat`: a conversation with a model. */
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CachedTokens } from '../../generate/cached-tokens.ts';
 import { decodedContext, Decoder } from '../../generate/decoder.ts';
 import type { Unk } from '../../generate/prompt.ts';
 import { isChatModel } from '../../chat/chat-renderer.ts';
+import { UsageError } from '../../errors.ts';
+import { shownJson } from '../../json.ts';
+import { shellQuoted } from '../../shell-quote.ts';
 import { bannedIds } from '../../tokenizer/tokenizer.ts';
-import { anyText, filePath } from '../../values.ts';
+import { anyText, filePath, nonEmptyText } from '../../values.ts';
+import { commandName } from '../command-name.ts';
 import { addExamples } from '../help.ts';
 import {
   addModelOptions,
@@ -32,7 +37,9 @@ interface Flags extends ModelFlags, Omit<SamplingSettings, 'seed' | 'stop'> {
 }
 
 export function register(command: Command): void {
-  command.addArgument(argument('[model]', 'a model folder, like --model', modelFolder));
+  command
+    .addArgument(argument('[model]', 'a model folder, like --model', modelFolder))
+    .addArgument(argument('[message]', 'a message to answer, without a conversation', nonEmptyText));
   addModelOptions(command);
   command.optionsGroup('Conversation:');
   command
@@ -56,16 +63,19 @@ export function register(command: Command): void {
       'With a model of your own, and a system message',
       'gpt chat dialogues-1 --system "Answer in a few words."',
     ],
-    ['One message per line, from a pipe', 'echo "What is a token?" | gpt chat'],
+    ['A single message', 'gpt chat dialogues-1 "What is a token?"'],
+    ['One message per line, from a pipe', 'gpt chat < questions.txt'],
     ['For a script', 'gpt chat --json --greedy < questions.txt | jq -r .assistant'],
   ]);
   command.action(run);
 }
 
-const ONE_MESSAGE = 'omit one of them; a single message comes from a pipe: echo "…" | gpt chat';
-
-async function run(named: string | undefined, flags: Flags, command: Command): Promise<void> {
-  const model = argumentOrModel(named, flags, command, ONE_MESSAGE);
+async function run(first: string | undefined, second: string | undefined, flags: Flags, command: Command) {
+  // With --model, the only argument is the message.
+  const isMessage = second === undefined && command.getOptionValueSource('model') === 'cli';
+  const [named, message] = isMessage ? [undefined, first] : [first, second];
+  if (message === undefined && named !== undefined) refuseMessage(named);
+  const model = argumentOrModel(named, flags, command);
   const { folder, backend } = await openModel({ ...flags, ...(model !== undefined && { model }) });
   try {
     const { tokenizer, config } = folder;
@@ -82,9 +92,17 @@ async function run(named: string | undefined, flags: Flags, command: Command): P
         banned: bannedIds(tokenizer),
       },
       settingsOf(flags),
-      { system: flags.system, json: flags.json === true },
+      { system: flags.system, message, json: flags.json === true },
     );
   } finally {
     await backend.close();
   }
+}
+
+/** @throws UsageError if a text is where the model should be */
+function refuseMessage(model: string): void {
+  if (!/\s/.test(model) || existsSync(model)) return;
+  throw new UsageError('missing-argument', `${shownJson(model)} is not a model folder`, {
+    hint: `to ask a model: ${commandName()} chat MODEL ${shellQuoted(model)}`,
+  });
 }

@@ -1,6 +1,6 @@
 /** The loop of `gpt chat`: a line is a message or a command, and each message is answered. */
 import { describeExpected, isExpected, printFailure, type Expected } from '../errors.ts';
-import { openLineInput } from '../interactive/line-input.ts';
+import { noInput, openLineInput } from '../interactive/line-input.ts';
 import { runSlashCommand, slashWords } from '../interactive/slash-commands.ts';
 import { printJson } from '../json-output.ts';
 import { escapedText, type SamplingSettings } from '../sampling-settings.ts';
@@ -9,22 +9,30 @@ import type { ChatModel } from './answer.ts';
 import { commands } from './commands.ts';
 import { answer, withSystem, type ChatSession } from './session.ts';
 
-/** Runs until the input ends or the user quits. */
+export interface ChatOptions {
+  readonly system: string | undefined;
+  /** The only message; undefined: one per line of the input. */
+  readonly message: string | undefined;
+  readonly json: boolean;
+}
+
+/** Answers one message, or runs until the input ends or the user quits. @throws UserError if the one cannot be answered */
 export async function chat(
   model: ChatModel,
   settings: SamplingSettings,
-  { system, json }: { readonly system: string | undefined; readonly json: boolean },
+  { system, message, json }: ChatOptions,
 ): Promise<void> {
   const session: ChatSession = {
     model,
     settings,
     json,
-    input: openLineInput(slashWords(commands)),
+    input: message === undefined ? openLineInput(slashWords(commands)) : noInput,
     state: { messages: withSystem([], system), dropped: 0 },
     history: [],
     sample: 0,
     saved: new Set(),
   };
+  if (message !== undefined) return answerMessage(session, message);
   try {
     if (session.input.live)
       notice(stderrColors.dim('Type a message and the model answers. /help lists the commands.'));
@@ -42,13 +50,16 @@ async function oneLine(session: ChatSession): Promise<boolean> {
   if (text === '') return false;
   try {
     if (line.startsWith('/')) return (await runSlashCommand(commands, session, line)) === true;
-    await answer(session, [...session.state.messages, { role: 'user', content: escapedText.read(text)! }]);
+    await answerMessage(session, escapedText.read(text)!);
   } catch (error) {
     if (!isExpected(error)) throw error;
     await reportFailure(session, line, error);
   }
   return false;
 }
+
+const answerMessage = (session: ChatSession, content: string): Promise<void> =>
+  answer(session, [...session.state.messages, { role: 'user', content }]);
 
 /**
  * Prints an error. With --json it is a JSON line, since the calling program waits for one per line of input. In a pipe, the exit

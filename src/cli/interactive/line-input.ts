@@ -29,6 +29,17 @@ export interface LineInput {
 export const openLineInput = (words: readonly string[]): LineInput =>
   process.stdin.isTTY && canRedraw() ? terminalInput(words) : pipeInput();
 
+/** For a command that reads nothing. */
+export const noInput: LineInput = {
+  live: false,
+  line: () => Promise.resolve(undefined),
+  key: () => Promise.resolve(undefined),
+  startKeys() {},
+  hasEscape: () => false,
+  endKeys() {},
+  close() {},
+};
+
 function pipeInput(): LineInput {
   const lines = openLines('-', {});
   const next = async (): Promise<string | undefined> => ((await lines.wait()) ? lines.next() : undefined);
