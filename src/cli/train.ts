@@ -29,9 +29,8 @@ import {
   type OtherFlags,
 } from './run-options.ts';
 import { printJson } from './json-output.ts';
-import { isQuiet, notice, print, printError, warn } from './terminal.ts';
-import type { SimpleBaseline } from '../evaluate/baselines/simplest.ts';
-import { printEnd, simplestAhead, type Ending } from './train/ending.ts';
+import { isQuiet, notice, print, printable, printError, warn } from './terminal.ts';
+import { compareEnd, printEnd, type Comparison, type Ending } from './train/ending.ts';
 import { createEventStream, type EventStream } from './train/event-stream.ts';
 import { printRunTable } from './train/run-table.ts';
 import { createView } from './train/create-view.ts';
@@ -102,7 +101,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const started = performance.now();
   let run: RunDescription;
   let lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
-  let ahead: SimpleBaseline | undefined;
+  let comparison: Comparison = {};
   let result: TrainResult;
   const preparation = startActivity();
   try {
@@ -123,7 +122,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
       event: (event, settings) => {
         if (event.type === 'evaluation') lastEvaluation = event;
         view.event(event, settings);
-        if (event.type === 'end' && !json) ahead = simplestAhead(event, run);
+        if (event.type === 'end') comparison = compareEnd(event, run, !json);
         warnOfIncident(event);
         const warning = watch?.(event);
         if (warning !== undefined) warn(warning);
@@ -142,7 +141,7 @@ async function runTraining(corpus: string[], all: Flags, command: Command): Prom
   const seconds = (performance.now() - started) / 1000;
   // A resumed run returns to its GPU without a flag; an environment variable also applies to the next command.
   const named = command.getOptionValueSource('device') === 'env' ? undefined : (device ?? 'webgpu');
-  const ending = { run: run!, seconds, device: named, lastEvaluation, ahead };
+  const ending = { run: run!, seconds, device: named, lastEvaluation, comparison };
   await printResult(result, ending, { json, stream });
   interrupt?.end();
   if (stream?.isAbandoned === true && result.reason === 'interrupted') throw abandonedError(result);
@@ -161,8 +160,8 @@ async function printResult(
   ending: Ending,
   { json, stream }: { readonly json: true | undefined; readonly stream: EventStream | undefined },
 ): Promise<void> {
-  if (stream !== undefined) return stream.end(summary(result, ending.run));
-  if (json) return printJson(summary(result, ending.run));
+  if (stream !== undefined) return stream.end(summary(result, ending));
+  if (json) return printJson(summary(result, ending));
   printEnd(result, ending);
   // For m=$(gpt train book.txt). On a terminal, the lines above name the folder.
   if (!process.stdout.isTTY) await print(`${result.folder}\n`);
@@ -196,13 +195,20 @@ function optionsFor(
   return {
     ...Object.fromEntries(said),
     corpus,
-    resume: resume === true ? newestResumable() : resolveRun(resume),
+    resume: resume === true ? newestRunNamed() : resolveRun(resume),
   };
+}
+
+/** Named before anything can fail. */
+function newestRunNamed(): string {
+  const newest = newestResumable();
+  notice(`Resuming the newest run, ${printable(newest)}`);
+  return newest;
 }
 
 const summary = (
   { folder, reason, progress, validationLoss, profile }: TrainResult,
-  { replacements }: RunDescription,
+  { run: { replacements }, comparison: { bitsPerByte } }: Ending,
 ) => ({
   folder,
   reason,
@@ -210,6 +216,7 @@ const summary = (
   best_step: progress.bestStep,
   best_is_average: progress.isBestAverage,
   val_loss: validationLoss ?? null,
+  bits_per_byte: bitsPerByte ?? null,
   ...replacementsToJson(replacements),
   ...(profile && { profile }),
 });

@@ -1,6 +1,7 @@
 /** Aggregates the losses of tokens into measures that compare models and tokenizers. */
 import { countCharacters } from '../data/corpus.ts';
 import { UserError } from '../errors.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { predictedPart, textOf, partOfText, type TokenizedText } from './tokenized-text.ts';
 
 /** Scores of consecutive tokens of a text. */
@@ -134,10 +135,14 @@ class Measurement {
   }
 }
 
-function countBytes({ ids, tokenizer, unknown, endId }: TokenizedText): number {
-  const lengths = Uint32Array.from({ length: tokenizer.vocabSize }, (_, id) =>
+/** Length in UTF-8 of each token's text, by id. `<unk>` and the end of a document stand for none of their own. */
+export const byteLengths = (tokenizer: Tokenizer, endId: number | undefined): Uint32Array =>
+  Uint32Array.from({ length: tokenizer.vocabSize }, (_, id) =>
     id === tokenizer.unkId || id === endId ? 0 : tokenizer.byteLength(id),
   );
+
+function countBytes({ ids, tokenizer, unknown, endId }: TokenizedText): number {
+  const lengths = byteLengths(tokenizer, endId);
   let bytes = 0;
   for (const id of ids) bytes += lengths[id];
   for (const spelling of unknown) bytes += Buffer.byteLength(spelling);

@@ -26,6 +26,8 @@ export interface RunDescription {
   readonly tokens: TokenCounts;
   /** The tokens of both splits, which can be read until the run has ended: until `trainModel` returns. */
   readonly split: Split;
+  /** The token that ends documents, of a text that is divided into them. */
+  readonly documentEnd: number | undefined;
   /** For the corpus and the validation file; none for a token file. */
   readonly replacements: readonly Replacements[];
   readonly tokenizer: Tokenizer;

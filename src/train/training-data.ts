@@ -39,6 +39,8 @@ export interface TrainingData {
   readonly growth?: Growth | undefined;
   /** The token that ends documents, if the vocabulary has one. */
   readonly endId: number | undefined;
+  /** The same, only of a text that is divided into documents. */
+  readonly documentEnd?: number | undefined;
   readonly train: TokenSource;
   /** Empty without a validation split. */
   readonly validation: TokenSource;
@@ -100,7 +102,7 @@ function split(
   options: TrainModelOptions,
   report: Report,
 ): TrainingData {
-  const found = { ...read, endId: documentEnd ?? endOfTextId(read.tokenizer) };
+  const found = { ...read, documentEnd, endId: documentEnd ?? endOfTextId(read.tokenizer) };
   if (options.valFile === undefined) {
     const valFraction = options.valFraction ?? defaultFraction(ids.length);
     return {

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { rangeOf } from '../../src/cli/plan/forecast-text.ts';
+import { rangeOf } from '../../src/cli/tokenizer-gains.ts';
 import { forecastRun } from '../../src/forecast/run-forecast.ts';
 import { commandsIn, expectRefusal } from './in-process.ts';
 

@@ -13,12 +13,13 @@ import { namesTokenFile } from '../../data/token-file.ts';
 import { formatColumns } from '../columns.ts';
 import type { Accelerator, AcceleratorCost } from '../../forecast/hardware.ts';
 import type { PlannedText, RunForecast } from '../../forecast/run-forecast.ts';
-import { gainsOverChar, type TokenizerGain } from '../../forecast/tokenizer-sweep.ts';
+import { gainsOverChar } from '../../forecast/tokenizer-sweep.ts';
 import { describeCorpus } from '../corpus-summary.ts';
 import { gpuFacts } from '../doctor-gpu.ts';
 import { factTable } from '../fact-table.ts';
 import { describeModel, describeTraining } from '../run-summary.ts';
 import { stdoutColors } from '../terminal.ts';
+import { gainOf } from '../tokenizer-gains.ts';
 import { wrapMessage } from '../wrap-message.ts';
 import { describeUse } from '../vocabulary-summary.ts';
 
@@ -67,26 +68,16 @@ function textFacts(
     ['corpus', described(corpus)],
     ...(validationCorpus === undefined ? [] : [['validation', described(validationCorpus)] satisfies Fact]),
     ['tokens', `${formatNumber(tokens.train)} to train on, ${formatNumber(tokens.validation)} to validate`],
-    ...(isTokenizerOpen && tokenizer.kind === 'char' ? tokenizerFacts(gainsOverChar(corpus.bytes)) : []),
+    ...(isTokenizerOpen && tokenizer.kind === 'char' ? tokenizerFacts(corpus.bytes) : []),
     ['vocabulary', describeUse(tokenizer, tokens.unknown)],
   ];
 }
 
 /** Measured gains of other tokenizers on texts of this size, if there are any. */
-function tokenizerFacts(gains: readonly TokenizerGain[]): Fact[] {
+function tokenizerFacts(bytes: number): Fact[] {
+  const gains = gainsOverChar(bytes).map(gainOf);
   if (gains.length === 0) return [];
-  const described = gains.map((gain) => `${rangeOf(gain)} with --tokenizer ${gain.kind}`);
-  return [
-    ['tokenizer', `char; bits per byte in three minutes on texts of this size: ${described.join(', ')}`],
-  ];
-}
-
-/** "1% to 3% fewer", "9% fewer to 2% more". */
-export function rangeOf({ least, most }: Pick<TokenizerGain, 'least' | 'most'>): string {
-  const percent = (share: number): string => formatPercent(Math.abs(share), 0);
-  if (least < 0 && most > 0) return `${percent(least)} fewer to ${percent(most)} more`;
-  const [low, high] = most > 0 ? [percent(least), percent(most)] : [percent(most), percent(least)];
-  return `${low === high ? low : `${low} to ${high}`} ${most > 0 ? 'more' : 'fewer'}`;
+  return [['tokenizer', `char; bits per byte in three minutes on texts of this size: ${gains.join(', ')}`]];
 }
 
 function runFacts(forecast: RunForecast): Fact[] {

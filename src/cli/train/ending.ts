@@ -9,7 +9,10 @@ import { shellQuoted } from '../../shell-quote.ts';
 import { factTable } from '../fact-table.ts';
 import { commandName } from '../command-name.ts';
 import { baselineAhead, type SimpleBaseline } from '../../evaluate/baselines/simplest.ts';
+import { bitsPerByte } from '../../evaluate/bits-per-byte.ts';
+import { gainsOverChar } from '../../forecast/tokenizer-sweep.ts';
 import { notice, printable, stderrColors } from '../terminal.ts';
+import { rangeOf, surestGain } from '../tokenizer-gains.ts';
 import { shown } from './run-table.ts';
 import { againstCounting } from './remedies.ts';
 import { WORSE_BY } from './warnings.ts';
@@ -21,18 +24,29 @@ export interface Ending {
   readonly device?: DeviceChoice | undefined;
   readonly run: RunDescription;
   readonly lastEvaluation: (TrainEvent & { type: 'evaluation' }) | undefined;
-  /** See `simplestAhead`. */
-  readonly ahead: SimpleBaseline | undefined;
+  readonly comparison: Comparison;
 }
 
-/** The simplest baseline that a run's model does not beat. Must be called before the run closes its text. */
-export const simplestAhead = (
+/** What the loss of the best model means. */
+export interface Comparison {
+  /** Undefined if the split has an unknown token, or there is no loss of the whole split. */
+  readonly bitsPerByte?: number | undefined;
+  /** The simplest baseline that the model does not beat. */
+  readonly ahead?: SimpleBaseline | undefined;
+}
+
+/** Must be called before the run closes its text. @param withBaselines takes up to half a second */
+export function compareEnd(
   { reason, validationLoss }: RunEnd,
-  { split, config }: RunDescription,
-): SimpleBaseline | undefined =>
-  reason === 'interrupted' || validationLoss === undefined
-    ? undefined
-    : baselineAhead(validationLoss, split, config.vocabSize);
+  { split, documentEnd, tokenizer, config }: RunDescription,
+  withBaselines: boolean,
+): Comparison {
+  if (reason === 'interrupted' || validationLoss === undefined) return {};
+  return {
+    bitsPerByte: bitsPerByte(validationLoss, split.validation, tokenizer, documentEnd),
+    ...(withBaselines && { ahead: baselineAhead(validationLoss, split, config.vocabSize) }),
+  };
+}
 
 /** Prints the result, where the model is, and what to do with it. */
 export function printEnd(result: TrainResult, ending: Ending): void {
@@ -46,8 +60,8 @@ export function printEnd(result: TrainResult, ending: Ending): void {
     const early = reason === 'stopped early' ? ' (early stopping: no improvement)' : '';
     notice(`\nDone after ${steps} in ${formatDuration(Math.round(ending.seconds))}${early}.`);
     notice(lossLine(result, ending));
-    const behind = baselineLine(result, ending);
-    if (behind !== undefined) notice(behind);
+    for (const line of [baselineLine(result, ending), tokenizerLine(ending)])
+      if (line !== undefined) notice(line);
     notice(`The best model, ${describeBest(progress)}is in ${where}`);
     const last = lastWeightsLine(result, ending);
     if (last !== undefined) notice(last);
@@ -63,17 +77,33 @@ function describeBest({ bestStep, isBestAverage }: TrainResult['progress']): str
   return `${isBestAverage ? 'the average of the weights at' : 'of'} step ${formatNumber(bestStep)}, `;
 }
 
-const lossLine = ({ validationLoss }: TrainResult, { run }: Ending): string =>
-  validationLoss === undefined
-    ? 'Without a validation split, there is no measure of how well the model predicts unseen text.'
-    : `Validation loss ${validationLoss.toFixed(4)} nats per token, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
+function lossLine({ validationLoss }: TrainResult, { run, comparison }: Ending): string {
+  if (validationLoss === undefined)
+    return 'Without a validation split, there is no measure of how well the model predicts unseen text.';
+  const perByte =
+    comparison.bitsPerByte === undefined ? '' : ` (${comparison.bitsPerByte.toFixed(3)} bits per byte)`;
+  return `Validation loss ${validationLoss.toFixed(4)} nats per token${perByte}, on the whole validation split; guessing costs ${run.uniformLoss.toFixed(4)}.`;
+}
 
 /** A note if an n-gram baseline does as well as the model, which is common for short texts and short runs. */
-function baselineLine({ progress }: TrainResult, { run, lastEvaluation, ahead }: Ending): string | undefined {
+function baselineLine(
+  { progress }: TrainResult,
+  { run, lastEvaluation, comparison: { ahead } }: Ending,
+): string | undefined {
   if (ahead === undefined) return undefined;
   const counted = { unigram: 'counts tokens', bigram: 'counts pairs of tokens' }[ahead.name];
   const remedy = againstCounting(run, isOverfitted(progress, lastEvaluation));
   return `The ${ahead.name} baseline, which only ${counted}, is at least as good: ${ahead.loss.toFixed(4)} on the same split. ${remedy}`;
+}
+
+/** A note for a run by characters, the default, on a text that another tokenizer would probably learn better. */
+function tokenizerLine({ run }: Ending): string | undefined {
+  const { isModelChosen, settings, corpus, tokenizer } = run;
+  const isOpen = isModelChosen && settings.initFrom === undefined;
+  if (!isOpen || tokenizer.kind !== 'char' || corpus.documents !== 'whole') return undefined;
+  const gain = surestGain(gainsOverChar(corpus.bytes));
+  if (gain === undefined) return undefined;
+  return `With --tokenizer ${gain.kind}, texts of this size took ${rangeOf(gain)} bits per byte.`;
 }
 
 /** A model that has memorized a short text is not the best by validation loss, but may be the one the user wants. */

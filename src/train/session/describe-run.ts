@@ -28,6 +28,7 @@ export function describeRun(
     validationCorpus: data.validationCorpus,
     tokens: countTokens(data),
     split: { train: data.train, validation: data.validation },
+    documentEnd: data.documentEnd,
     replacements: data.replacements,
     tokenizer: data.tokenizer,
     growth: data.growth,

@@ -1,8 +1,10 @@
 import type { Run } from '../../checkpoint/run.ts';
+import { CHAT } from '../../data/documents/format.ts';
 import type { Device } from '../../engine/device.ts';
 import { Layout } from '../../engine/memory.ts';
 import { Decoder } from '../../generate/decoder.ts';
 import { generateInParts } from '../../generate/generate.ts';
+import { startOfText } from '../../generate/prompt.ts';
 import type { PlacedModel } from '../../model/placement.ts';
 import type { Poll } from '../../polling.ts';
 import { bannedIds, decodeContinuation } from '../../tokenizer/tokenizer.ts';
@@ -46,16 +48,16 @@ export function preview(source: PreviewSource, show: (text: string, step: number
   };
 }
 
-/** The prompt is the first token of the validation split, or of the training split if there is none. */
+/** Without a prompt, as in `gpt sample`; of conversations, one starts with the first token of a split. */
 async function sampleText(
   decoder: Decoder,
   step: number,
   settings: Settings,
   { data, poll }: PreviewSource,
 ): Promise<string | undefined> {
-  const { tokenizer, validation, train } = data;
-  const prompt = (validation.length > 0 ? validation : train).slice(0, 1);
-  const sampled = generateInParts(decoder, prompt, {
+  const { tokenizer } = data;
+  const start = settings.documents === CHAT ? data.train.slice(0, 1) : startOfText(tokenizer).ids;
+  const sampled = generateInParts(decoder, start, {
     temperature: 0.8,
     topK: 0,
     topP: 1,

@@ -66,7 +66,11 @@ describe('a model that has memorized a short text', () => {
       { val_loss: expected, best_step: step },
       { val_loss: expected, best_step: step },
     ]);
-    expect((await json('eval --split val -m run --json'))['nats_per_token']).toBeCloseTo(expected, 6);
+    const evaluation = await json('eval --split val -m run --json');
+    expect(evaluation['nats_per_token']).toBeCloseTo(expected, 6);
+    const { bits_per_byte: perByte } = JSON.parse(again.stdout) as { bits_per_byte: number };
+    expect(perByte).toBeCloseTo(evaluation['bits_per_byte'] as number, 6);
+    expect(ended.stderr).toContain(`(${perByte.toFixed(3)} bits per byte)`);
     const page = (await at(['report', 'run', '-o', '-'])).stdout;
     expect(page).toContain(`<dt>Validation loss</dt>`);
     expect(page).toContain(`<strong>${expected.toFixed(4)}</strong>`);
@@ -203,7 +207,7 @@ test('commands to paste name the GPU that was asked for, except to resume', asyn
       shown += String(text);
       return true;
     });
-    const ending = { seconds: 1, lastEvaluation: undefined, ahead: undefined };
+    const ending = { seconds: 1, lastEvaluation: undefined, comparison: {} };
     printEnd(result, { ...ending, run: { ...started!, backend }, device });
     write.mockRestore();
     return stripVTControlCharacters(shown)
